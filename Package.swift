@@ -1,0 +1,97 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// Swift takes its own target features from the clang importer's -march; -fno-math-errno turns `.squareRoot()`
+// into one instruction. A program built this way needs AVX2 and FMA; `lorabank` checks once at start and says so.
+#if arch(x86_64)
+let vectorFlags = ["-Xcc", "-march=x86-64-v3", "-Xcc", "-fno-math-errno"]
+#else
+let vectorFlags = ["-Xcc", "-fno-math-errno"]
+#endif
+let vector: [SwiftSetting] = [.unsafeFlags(vectorFlags, .when(configuration: .release))]
+
+let package = Package(
+    name: "lorabank-toolkit",
+    products: [
+        .executable(name: "lorabank", targets: ["lorabank"]),
+        .executable(name: "lorabank-bench", targets: ["lorabank-bench"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    ],
+    targets: [
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CLAPACKE", pkgConfig: "lapacke", providers: [.apt(["liblapacke-dev"])]),
+        .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+        .target(name: "CVector"),
+        .target(name: "Diagnostics"),
+        .target(name: "Digests", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
+        .target(name: "Tensors", dependencies: ["CVector", "Diagnostics"], swiftSettings: vector),
+        .target(
+            name: "LinearAlgebra", dependencies: ["Tensors", "Diagnostics", "COpenBLAS", "CLAPACKE"],
+            swiftSettings: vector),
+        .target(
+            name: "WeightFiles", dependencies: ["Tensors", "Diagnostics", "Digests", "CArchive"],
+            swiftSettings: vector),
+        .target(
+            name: "Adapters", dependencies: ["WeightFiles", "Tensors", "LinearAlgebra", "Diagnostics", "Digests"],
+            swiftSettings: vector),
+        .target(
+            name: "Governance",
+            dependencies: ["Adapters", "WeightFiles", "Tensors", "LinearAlgebra", "Diagnostics", "Digests"],
+            swiftSettings: vector),
+        .target(
+            name: "Bank",
+            dependencies: [
+                "Governance", "Adapters", "WeightFiles", "Tensors", "Diagnostics", "Digests",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
+        .target(
+            name: "Merging",
+            dependencies: [
+                "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics", "Digests",
+                .product(name: "Yams", package: "Yams"),
+            ], swiftSettings: vector),
+        .target(name: "Reports", dependencies: ["Diagnostics"]),
+        .executableTarget(
+            name: "lorabank",
+            dependencies: [
+                "Bank", "Governance", "Merging", "Adapters", "WeightFiles", "Tensors", "LinearAlgebra", "Reports",
+                "Diagnostics", "Digests", "CVector",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .executableTarget(
+            name: "lorabank-bench",
+            dependencies: [
+                "Bank", "Merging", "Adapters", "WeightFiles", "Tensors", "LinearAlgebra", "Reports", "Diagnostics",
+                "Digests",
+            ], swiftSettings: vector),
+        .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
+        .testTarget(name: "DigestsTests", dependencies: ["Digests"]),
+        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "Diagnostics"]),
+        .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "Tensors", "Diagnostics"]),
+        .testTarget(name: "WeightFilesTests", dependencies: ["WeightFiles", "Tensors", "Diagnostics", "Digests"]),
+        .testTarget(
+            name: "AdaptersTests",
+            dependencies: ["Adapters", "WeightFiles", "Tensors", "LinearAlgebra", "Diagnostics", "Digests"]),
+        .testTarget(
+            name: "GovernanceTests",
+            dependencies: ["Governance", "Adapters", "WeightFiles", "Tensors", "Diagnostics", "Digests"]),
+        .testTarget(
+            name: "BankTests",
+            dependencies: ["Bank", "Governance", "Adapters", "WeightFiles", "Tensors", "Diagnostics", "Digests"]),
+        .testTarget(
+            name: "MergingTests",
+            dependencies: ["Merging", "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics", "Digests"],
+            resources: [.copy("Fixtures")]),
+        .testTarget(name: "ReportsTests", dependencies: ["Reports", "Diagnostics"]),
+        .testTarget(name: "HouseTests"),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: ["lorabank", "WeightFiles", "Tensors", "Adapters", "Diagnostics", "Digests"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,35 @@
+// Stable names of every finding: something an inspection reports without refusing the input.
+
+extension FindingCode {
+    public static let fileExecutableContent = FindingCode("file.executable_content")
+    public static let fileModeDropped = FindingCode("file.mode_dropped")
+    public static let safetensorsUnknownField = FindingCode("safetensors.unknown_field")
+    public static let configLocalBasePath = FindingCode("config.local_base_path")
+    public static let configAssumed = FindingCode("config.assumed")
+    public static let adapterUnknownKey = FindingCode("adapter.unknown_key")
+    public static let adapterRankAboveDimensions = FindingCode("adapter.rank_above_dimensions")
+    public static let weightsZeroDelta = FindingCode("weights.zero_delta")
+    public static let weightsZeroModule = FindingCode("weights.zero_module")
+    public static let weightsOutlier = FindingCode("weights.outlier")
+    public static let weightsSpectralOutlier = FindingCode("weights.spectral_outlier")
+    public static let nameControlCharacters = FindingCode("name.control_characters")
+    public static let pickleIgnored = FindingCode("pickle.ignored")
+    public static let shardTotalSize = FindingCode("shard.total_size")
+
+    public static let all: [FindingCode] = [
+        .fileExecutableContent,
+        .fileModeDropped,
+        .safetensorsUnknownField,
+        .configLocalBasePath,
+        .configAssumed,
+        .adapterUnknownKey,
+        .adapterRankAboveDimensions,
+        .weightsZeroDelta,
+        .weightsZeroModule,
+        .weightsOutlier,
+        .weightsSpectralOutlier,
+        .nameControlCharacters,
+        .pickleIgnored,
+        .shardTotalSize,
+    ]
+}

@@ -1,0 +1,141 @@
+import Adapters
+
+/// Which program's numbers a stage reproduces; `none` is the native mode (merge-methods 6).
+public enum Compatibility: String, Sendable, CaseIterable {
+    case none
+    case peft
+    case peft020 = "peft-0.20"
+    case mergekit
+    case reference
+    case kohya
+}
+
+/// What to do at a module that some adapters lack (merge-methods 5).
+public enum MissingRule: String, Sendable, CaseIterable {
+    case skip, renormalize, zero, error
+}
+
+/// What to do with whole tensors that several adapters carry (merge-methods 4.4).
+public enum OthersRule: String, Sendable, CaseIterable {
+    case mean, weighted, first, error
+}
+
+/// One adapter's part in the merge of one module.
+public struct ModuleOperand: Sendable {
+    /// Index into `StagePlan.operands`.
+    public var operand: Int
+    public var weight: Double
+    /// Per-adapter parameters (`density`, …) resolved for this module; without `weight`.
+    public var parameters: [String: ParameterValue]
+
+    public init(operand: Int, weight: Double, parameters: [String: ParameterValue]) {
+        self.operand = operand
+        self.weight = weight
+        self.parameters = parameters
+    }
+}
+
+/// What happens at one module.
+public struct ModulePlan: Sendable {
+    public var module: String
+    /// Registered method id, e.g. `ties`, or PEFT's `combination_type` with `compat: peft`.
+    public var method: String
+    /// The adapters that take part, in recipe order; those that lack the module are absent (or zero, by `missing`).
+    public var operands: [ModuleOperand]
+    /// Parameters of the method (`lambda`, `k`, …), validated and completed with defaults.
+    public var parameters: [String: ParameterValue]
+
+    public init(
+        module: String, method: String, operands: [ModuleOperand], parameters: [String: ParameterValue]
+    ) {
+        self.module = module
+        self.method = method
+        self.operands = operands
+        self.parameters = parameters
+    }
+}
+
+/// `output.rank` (merge-methods 4.1).
+public enum OutputRank: Hashable, Sendable {
+    case keep
+    case max
+    case auto
+    case fixed(Int)
+    /// Smallest rank that keeps this share of Σσ².
+    case energy(Double)
+    /// Smallest rank with a relative Frobenius error of at most this.
+    case tail(Double)
+}
+
+/// `output.split` (merge-methods 4.2).
+public enum FactorSplit: String, Sendable, CaseIterable {
+    case sqrt, b, a
+}
+
+/// How the result is written.
+public struct OutputPlan: Sendable {
+    public enum Precision: String, Sendable, CaseIterable {
+        case keep, f32, f16, bf16
+    }
+
+    public var name: String?
+    /// nil: the default of the method's exactness class.
+    public var rank: OutputRank?
+    public var precision: Precision
+    public var split: FactorSplit?
+    /// Pad all modules to one rank with zeros instead of writing patterns.
+    public var uniform: Bool
+    public var tags: [String: String]
+    /// `adapter`, `dense`, `report-only`.
+    public var sink: String
+
+    public init(
+        name: String? = nil, rank: OutputRank? = nil, precision: Precision = .keep, split: FactorSplit? = nil,
+        uniform: Bool = false, tags: [String: String] = [:], sink: String = "adapter"
+    ) {
+        self.name = name
+        self.rank = rank
+        self.precision = precision
+        self.split = split
+        self.uniform = uniform
+        self.tags = tags
+        self.sink = sink
+    }
+}
+
+/// One stage of a recipe with everything resolved: no reference, gradient or override is left.
+public struct StagePlan: Sendable {
+    public var name: String
+    public var compatibility: Compatibility
+    public var operands: [NamedAdapter]
+    /// Sorted by module name.
+    public var modules: [ModulePlan]
+    public var missing: MissingRule
+    public var others: OthersRule
+    /// `non_finite: zero` instead of an error.
+    public var zeroNonFinite: Bool
+    public var allowBaseMismatch: Bool
+    public var seed: UInt64?
+    public var memoryLimitBytes: Int
+    public var threads: Int
+    public var output: OutputPlan
+
+    public init(
+        name: String, compatibility: Compatibility, operands: [NamedAdapter], modules: [ModulePlan],
+        missing: MissingRule, others: OthersRule, zeroNonFinite: Bool, allowBaseMismatch: Bool, seed: UInt64?,
+        memoryLimitBytes: Int, threads: Int, output: OutputPlan
+    ) {
+        self.name = name
+        self.compatibility = compatibility
+        self.operands = operands
+        self.modules = modules
+        self.missing = missing
+        self.others = others
+        self.zeroNonFinite = zeroNonFinite
+        self.allowBaseMismatch = allowBaseMismatch
+        self.seed = seed
+        self.memoryLimitBytes = memoryLimitBytes
+        self.threads = threads
+        self.output = output
+    }
+}

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct LoRABank: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "lorabank")
+}
