@@ -103,6 +103,33 @@ public struct OutputPlan: Sendable {
     }
 }
 
+/// One step of `post:` with its parameters resolved.
+public struct PostStepPlan: Sendable {
+    /// Registered id, e.g. `svc`, `isotropize`.
+    public var id: String
+    public var parameters: [String: ParameterValue]
+
+    public init(id: String, parameters: [String: ParameterValue]) {
+        self.id = id
+        self.parameters = parameters
+    }
+}
+
+/// Something the planner noticed and went on: shown to the user, stored in the provenance.
+public struct PlanNote: Hashable, Sendable {
+    /// Stable name, e.g. `recipe.duplicate_adapter`.
+    public var code: String
+    public var message: String
+    /// Module, adapter or line concerned; empty for the whole.
+    public var place: String
+
+    public init(code: String, message: String, place: String = "") {
+        self.code = code
+        self.message = message
+        self.place = place
+    }
+}
+
 /// One stage of a recipe with everything resolved: no reference, gradient or override is left.
 public struct StagePlan: Sendable {
     public var name: String
@@ -119,11 +146,23 @@ public struct StagePlan: Sendable {
     public var memoryLimitBytes: Int
     public var threads: Int
     public var output: OutputPlan
+    /// Operands that are results of earlier stages: index into `operands` → name of the stage. Until that stage has
+    /// run, `operands[index].adapter` is an outline: modules with shapes, rank 0 and no weights.
+    public var pendingOperands: [Int: String]
+    /// `pad: zero`: class F methods may fill up smaller ranks with zeros.
+    public var padRanks: Bool
+    /// Steps after the method, in order.
+    public var post: [PostStepPlan]
+    /// Modules that some operand has and the result lacks (filters, or no operand left), sorted.
+    public var omittedModules: [String]
+    /// What the planner noticed.
+    public var notes: [PlanNote]
 
     public init(
         name: String, compatibility: Compatibility, operands: [NamedAdapter], modules: [ModulePlan],
         missing: MissingRule, others: OthersRule, zeroNonFinite: Bool, allowBaseMismatch: Bool, seed: UInt64?,
-        memoryLimitBytes: Int, threads: Int, output: OutputPlan
+        memoryLimitBytes: Int, threads: Int, output: OutputPlan, pendingOperands: [Int: String] = [:],
+        padRanks: Bool = false, post: [PostStepPlan] = [], omittedModules: [String] = [], notes: [PlanNote] = []
     ) {
         self.name = name
         self.compatibility = compatibility
@@ -137,5 +176,10 @@ public struct StagePlan: Sendable {
         self.memoryLimitBytes = memoryLimitBytes
         self.threads = threads
         self.output = output
+        self.pendingOperands = pendingOperands
+        self.padRanks = padRanks
+        self.post = post
+        self.omittedModules = omittedModules
+        self.notes = notes
     }
 }
