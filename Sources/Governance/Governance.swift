@@ -1,1 +1,1 @@
-// Governance
+// Inspection, approval states, policies, audit chain, signatures.
