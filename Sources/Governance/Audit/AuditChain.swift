@@ -81,8 +81,9 @@ public struct AuditVerifier: Sendable {
     /// - Parameter expecting: a head that was noted earlier; the log must still contain it.
     public init(bankID: String, expecting: AuditHead? = nil) {
         expected = expecting
-        last = (0, AuditChain.genesis(bankID: bankID))
-        expectedSeen = expecting.map { $0 == AuditHead(sequence: 0, hash: Hexadecimal.text(last.hash)) } ?? true
+        let genesis = AuditChain.genesis(bankID: bankID)
+        last = (0, genesis)
+        expectedSeen = expecting == nil || expecting == AuditHead(sequence: 0, hash: Hexadecimal.text(genesis))
     }
 
     /// The newest row seen so far; sequence 0 with the chain's start for an empty log.
