@@ -1,0 +1,4 @@
+extension MethodRegistry {
+    /// The methods that the program ships.
+    public static let standard = MethodRegistry([])
+}
