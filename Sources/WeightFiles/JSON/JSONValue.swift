@@ -1,5 +1,5 @@
 /// A JSON document that was parsed strictly: key order is kept, duplicate keys were refused, numbers keep their literal.
-public indirect enum JSONValue: Hashable, Sendable {
+public enum JSONValue: Hashable, Sendable {
     case null
     case bool(Bool)
     /// The literal as written, e.g. `8`, `1e-05`; already checked against the JSON grammar.
