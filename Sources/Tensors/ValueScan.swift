@@ -1,0 +1,254 @@
+import CVector
+
+/// What one pass over the values of a tensor finds.
+public struct ValueStatistics: Sendable, Hashable {
+    /// Number of elements.
+    public var count = 0
+    public var nans = 0
+    /// Position of the first NaN in row-major order.
+    public var firstNaN: Int?
+    public var infinities = 0
+    /// Position of the first infinity in row-major order.
+    public var firstInfinity: Int?
+    /// Elements that are exactly +0 or −0.
+    public var zeros = 0
+    /// Smallest and largest finite value; both 0 when there is none.
+    public var minimum = 0.0
+    public var maximum = 0.0
+    /// Σx² over the finite values, in double precision.
+    public var sumOfSquares = 0.0
+
+    public init() {}
+
+    /// Largest |x| over the finite values.
+    public var largestMagnitude: Double { max(abs(minimum), abs(maximum)) }
+    /// True when no value is NaN or infinite.
+    public var allFinite: Bool { nans == 0 && infinities == 0 }
+    /// True when there are at least two elements and all are the same finite number.
+    public var isConstant: Bool { count > 1 && allFinite && minimum == maximum }
+
+    /// Adds the statistics of the elements that follow.
+    mutating func append(_ next: ValueStatistics) {
+        let hadFinite = count > nans + infinities
+        let nextHasFinite = next.count > next.nans + next.infinities
+        if nextHasFinite {
+            minimum = hadFinite ? min(minimum, next.minimum) : next.minimum
+            maximum = hadFinite ? max(maximum, next.maximum) : next.maximum
+        }
+        if firstNaN == nil, let index = next.firstNaN { firstNaN = count + index }
+        if firstInfinity == nil, let index = next.firstInfinity { firstInfinity = count + index }
+        nans += next.nans
+        infinities += next.infinities
+        zeros += next.zeros
+        sumOfSquares += next.sumOfSquares
+        count += next.count
+    }
+}
+
+extension TensorView {
+    /// Statistics of all values in one pass over the memory.
+    ///
+    /// - Throws: `adapter.bad_dtype` unless the type is F64, F32, F16, BF16 or an F8 number type.
+    public func statistics() throws -> ValueStatistics {
+        var result = ValueStatistics()
+        let total = count
+        let tile = FloatConversion.tile
+        if dtype == .f64 {
+            try withUnsafeTemporaryAllocation(of: Double.self, capacity: tile) { scratch in
+                for start in stride(from: 0, to: total, by: tile) {
+                    let part = UnsafeMutableBufferPointer(rebasing: scratch[..<min(tile, total - start)])
+                    try copy(elements: start..<start + part.count, into: part)
+                    result.append(ValueScan.statistics(UnsafeBufferPointer(part)))
+                }
+            }
+            return result
+        }
+        try withUnsafeTemporaryAllocation(of: Float.self, capacity: tile) { scratch in
+            for start in stride(from: 0, to: total, by: tile) {
+                let part = UnsafeMutableBufferPointer(rebasing: scratch[..<min(tile, total - start)])
+                try copy(elements: start..<start + part.count, into: part)
+                result.append(ValueScan.statistics(UnsafeBufferPointer(part)))
+            }
+        }
+        return result
+    }
+}
+
+/// Reductions over plain buffers. The order of additions is fixed, so that results do not depend on threads.
+public enum ValueScan {
+    /// Σx², summed in double precision in 16 lanes.
+    public static func sumOfSquares(_ values: UnsafeBufferPointer<Float>) -> Double {
+        guard let pointer = values.baseAddress else { return 0 }
+        let n = values.count
+        var lanes = (SIMD4<Double>.zero, SIMD4<Double>.zero, SIMD4<Double>.zero, SIMD4<Double>.zero)
+        var i = 0
+        while i &+ 16 <= n {
+            let raw = UnsafeRawPointer(pointer + i)
+            let a = vec_widen_f32x4(raw.loadUnaligned(fromByteOffset: 0, as: SIMD4<Float>.self))
+            let b = vec_widen_f32x4(raw.loadUnaligned(fromByteOffset: 16, as: SIMD4<Float>.self))
+            let c = vec_widen_f32x4(raw.loadUnaligned(fromByteOffset: 32, as: SIMD4<Float>.self))
+            let d = vec_widen_f32x4(raw.loadUnaligned(fromByteOffset: 48, as: SIMD4<Float>.self))
+            lanes.0 += a * a
+            lanes.1 += b * b
+            lanes.2 += c * c
+            lanes.3 += d * d
+            i &+= 16
+        }
+        var sum = ((lanes.0 + lanes.1) + (lanes.2 + lanes.3)).sum()
+        while i < n {
+            sum += Double(pointer[i]) * Double(pointer[i])
+            i &+= 1
+        }
+        return sum
+    }
+
+    /// Σx², in 16 lanes.
+    public static func sumOfSquares(_ values: UnsafeBufferPointer<Double>) -> Double {
+        guard let pointer = values.baseAddress else { return 0 }
+        let n = values.count
+        var lanes = (SIMD4<Double>.zero, SIMD4<Double>.zero, SIMD4<Double>.zero, SIMD4<Double>.zero)
+        var i = 0
+        while i &+ 16 <= n {
+            let raw = UnsafeRawPointer(pointer + i)
+            let a = raw.loadUnaligned(fromByteOffset: 0, as: SIMD4<Double>.self)
+            let b = raw.loadUnaligned(fromByteOffset: 32, as: SIMD4<Double>.self)
+            let c = raw.loadUnaligned(fromByteOffset: 64, as: SIMD4<Double>.self)
+            let d = raw.loadUnaligned(fromByteOffset: 96, as: SIMD4<Double>.self)
+            lanes.0 += a * a
+            lanes.1 += b * b
+            lanes.2 += c * c
+            lanes.3 += d * d
+            i &+= 16
+        }
+        var sum = ((lanes.0 + lanes.1) + (lanes.2 + lanes.3)).sum()
+        while i < n {
+            sum += pointer[i] * pointer[i]
+            i &+= 1
+        }
+        return sum
+    }
+
+    /// Position of the first NaN or infinity, nil when all values are finite.
+    public static func firstNonFinite(_ values: UnsafeBufferPointer<Float>) -> Int? {
+        guard let pointer = values.baseAddress else { return nil }
+        for start in stride(from: 0, to: values.count, by: FloatConversion.tile) {
+            let end = min(start + FloatConversion.tile, values.count)
+            var bad: UInt32 = 0
+            for i in start..<end { bad |= (pointer[i].bitPattern & 0x7F80_0000) == 0x7F80_0000 ? 1 : 0 }
+            if bad != 0 { return (start..<end).first { !pointer[$0].isFinite } }
+        }
+        return nil
+    }
+
+    /// Position of the first NaN or infinity, nil when all values are finite.
+    public static func firstNonFinite(_ values: UnsafeBufferPointer<Double>) -> Int? {
+        guard let pointer = values.baseAddress else { return nil }
+        let exponent: UInt64 = 0x7FF0_0000_0000_0000
+        for start in stride(from: 0, to: values.count, by: FloatConversion.tile) {
+            let end = min(start + FloatConversion.tile, values.count)
+            var bad: UInt64 = 0
+            for i in start..<end { bad |= (pointer[i].bitPattern & exponent) == exponent ? 1 : 0 }
+            if bad != 0 { return (start..<end).first { !pointer[$0].isFinite } }
+        }
+        return nil
+    }
+
+    /// All statistics of `values`.
+    public static func statistics(_ values: UnsafeBufferPointer<Float>) -> ValueStatistics {
+        var result = ValueStatistics()
+        result.count = values.count
+        guard let pointer = values.baseAddress else { return result }
+        let whole = values.count & ~7
+        var lanes = FloatLanes()
+        for i in stride(from: 0, to: whole, by: 8) {
+            lanes.add(UnsafeRawPointer(pointer + i).loadUnaligned(as: SIMD8<Float>.self))
+        }
+        if whole < values.count {
+            // The rest, filled up with a repeated value so that minimum and maximum hold; the surplus is taken back.
+            var rest = SIMD8<Float>(repeating: pointer[values.count - 1])
+            for i in whole..<values.count { rest[i - whole] = pointer[i] }
+            lanes.addTail(rest, valid: values.count - whole)
+        }
+        lanes.store(into: &result)
+        if result.nans > 0 { result.firstNaN = values.firstIndex { $0.isNaN } }
+        if result.infinities > 0 { result.firstInfinity = values.firstIndex { $0.isInfinite } }
+        return result
+    }
+
+    /// All statistics of `values`. A plain loop: float64 weights are rare.
+    public static func statistics(_ values: UnsafeBufferPointer<Double>) -> ValueStatistics {
+        var result = ValueStatistics()
+        var lowest = Double.infinity
+        var highest = -Double.infinity
+        for (i, value) in values.enumerated() {
+            if value.isFinite {
+                lowest = min(lowest, value)
+                highest = max(highest, value)
+                result.zeros += value == 0 ? 1 : 0
+                result.sumOfSquares += value * value
+            } else if value.isNaN {
+                result.nans += 1
+                if result.firstNaN == nil { result.firstNaN = i }
+            } else {
+                result.infinities += 1
+                if result.firstInfinity == nil { result.firstInfinity = i }
+            }
+        }
+        result.count = values.count
+        if lowest <= highest {
+            result.minimum = lowest
+            result.maximum = highest
+        }
+        return result
+    }
+}
+
+/// Eight partial results at once.
+private struct FloatLanes {
+    var lowest = SIMD8<Float>(repeating: .infinity)
+    var highest = SIMD8<Float>(repeating: -.infinity)
+    var nans = SIMD8<UInt32>.zero
+    var infinities = SIMD8<UInt32>.zero
+    var zeros = SIMD8<UInt32>.zero
+    var squaresLow = SIMD4<Double>.zero
+    var squaresHigh = SIMD4<Double>.zero
+
+    @inline(__always)
+    mutating func add(_ values: SIMD8<Float>) { add(values, ones: SIMD8<UInt32>(repeating: 1)) }
+
+    mutating func addTail(_ values: SIMD8<Float>, valid: Int) {
+        var ones = SIMD8<UInt32>.zero
+        for i in 0..<valid { ones[i] = 1 }
+        add(values, ones: ones)
+    }
+
+    @inline(__always)
+    private mutating func add(_ values: SIMD8<Float>, ones: SIMD8<UInt32>) {
+        let magnitude = unsafeBitCast(values, to: SIMD8<UInt32>.self) & 0x7FFF_FFFF
+        let top = SIMD8<UInt32>(repeating: 0x7F80_0000)
+        nans &+= SIMD8<UInt32>.zero.replacing(with: ones, where: magnitude .> top)
+        infinities &+= SIMD8<UInt32>.zero.replacing(with: ones, where: magnitude .== top)
+        zeros &+= SIMD8<UInt32>.zero.replacing(with: ones, where: magnitude .== SIMD8<UInt32>.zero)
+        let bad = magnitude .>= top
+        lowest = vec_min_f32x8(lowest, values.replacing(with: .infinity, where: bad))
+        highest = vec_max_f32x8(highest, values.replacing(with: -.infinity, where: bad))
+        let counted = values.replacing(with: 0, where: bad .| (ones .== SIMD8<UInt32>.zero))
+        let low = vec_widen_f32x4(counted.lowHalf)
+        let high = vec_widen_f32x4(counted.highHalf)
+        squaresLow += low * low
+        squaresHigh += high * high
+    }
+
+    func store(into result: inout ValueStatistics) {
+        result.nans = Int(nans.wrappedSum())
+        result.infinities = Int(infinities.wrappedSum())
+        result.zeros = Int(zeros.wrappedSum())
+        result.sumOfSquares = (squaresLow + squaresHigh).sum()
+        let low = lowest.min()
+        let high = highest.max()
+        if low <= high {
+            result.minimum = Double(low)
+            result.maximum = Double(high)
+        }
+    }
+}
