@@ -26,6 +26,8 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CLAPACKE", pkgConfig: "lapacke", providers: [.apt(["liblapacke-dev"])]),
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .target(name: "CVector"),
         .target(name: "Diagnostics"),
         .target(name: "Digests", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
@@ -55,6 +57,10 @@ let package = Package(
                 "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics", "Digests",
                 .product(name: "Yams", package: "Yams"),
             ], swiftSettings: vector),
+        .target(
+            name: "Training",
+            dependencies: ["WeightFiles", "Tensors", "Diagnostics", "Digests", "CPNG", "CTurboJPEG"],
+            swiftSettings: vector),
         .target(name: "Reports", dependencies: ["Diagnostics"]),
         .executableTarget(
             name: "lorabank",
@@ -86,6 +92,9 @@ let package = Package(
         .testTarget(
             name: "MergingTests",
             dependencies: ["Merging", "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics", "Digests"],
+            resources: [.copy("Fixtures")]),
+        .testTarget(
+            name: "TrainingTests", dependencies: ["Training", "WeightFiles", "Tensors", "Diagnostics", "Digests"],
             resources: [.copy("Fixtures")]),
         .testTarget(name: "ReportsTests", dependencies: ["Reports", "Diagnostics"]),
         .testTarget(name: "HouseTests"),

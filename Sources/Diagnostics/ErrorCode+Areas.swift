@@ -141,6 +141,12 @@ extension ErrorCode {
     public static let numericNoConvergence = ErrorCode("numeric.no_convergence", .resource)
     public static let numericDimensionLimit = ErrorCode("numeric.dimension_limit", .resource)
 
+    // data
+    public static let dataMalformed = ErrorCode("data.malformed", .malformed)
+    public static let dataUnsupported = ErrorCode("data.unsupported", .incompatible)
+    public static let dataMissing = ErrorCode("data.missing", .notFound)
+    public static let dataTooFew = ErrorCode("data.too_few", .incompatible)
+
     // usage
     public static let usageBadArgument = ErrorCode("usage.bad_argument", .usage)
     public static let usageBadQuery = ErrorCode("usage.bad_query", .usage)
@@ -278,6 +284,10 @@ extension ErrorCode {
         .policyBadSignature,
         .numericNoConvergence,
         .numericDimensionLimit,
+        .dataMalformed,
+        .dataUnsupported,
+        .dataMissing,
+        .dataTooFew,
         .usageBadArgument,
         .usageBadQuery,
         .usageNeedsAnswer,

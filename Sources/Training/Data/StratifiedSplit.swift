@@ -63,7 +63,7 @@ public enum StratifiedSplit {
         var result = positions
         let random = CounterRandom(seed: seed, stream: 0x5350_4C49_5400_0000 | UInt64(label))
         for index in stride(from: result.count - 1, to: 0, by: -1) {
-            let draw = Int(random.uniform(at: UInt64(result.count - 1 - index)) * Double(index + 1))
+            let draw = Int(Double(random.uniform(UInt64(result.count - 1 - index))) * Double(index + 1))
             result.swapAt(index, min(draw, index))
         }
         return result
