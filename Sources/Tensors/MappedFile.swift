@@ -36,6 +36,12 @@ public final class MappedFile: @unchecked Sendable {
         if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
     }
 
+    /// Runs `body` on the bytes and keeps the file mapped until it returns: a bare `bytes` of a temporary may outlive
+    /// its mapping.
+    public func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        try withExtendedLifetime(self) { try body(bytes) }
+    }
+
     /// Gives the pages of `range` back to the system; they are read again on the next access.
     public func release(_ range: Range<Int>) {
         guard let base = bytes.baseAddress else { return }

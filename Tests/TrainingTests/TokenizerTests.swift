@@ -12,7 +12,7 @@ enum TrainingFixtures {
         .deletingLastPathComponent().deletingLastPathComponent().path + "/shared"
 
     static func json(_ path: String) throws -> JSONValue {
-        try StrictJSON.parse(MappedFile(path: path).bytes, .shardIndex, path: path)
+        try MappedFile(path: path).withBytes { try StrictJSON.parse($0, .shardIndex, path: path) }
     }
 }
 

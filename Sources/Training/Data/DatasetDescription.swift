@@ -29,7 +29,7 @@ public struct DatasetDescription: Sendable, Hashable {
         let rules = StrictJSON.Rules(
             maximumDepth: 32, maximumBytes: 16 << 20, tooLarge: .ioTooLarge, notUTF8: .dataMalformed,
             notJSON: .dataMalformed, tooDeep: .dataMalformed, duplicateKey: .dataMalformed)
-        let document = try StrictJSON.parse(MappedFile(path: path).bytes, rules, path: path)
+        let document = try MappedFile(path: path).withBytes { try StrictJSON.parse($0, rules, path: path) }
         guard let entries = document["classes"]?.array, !entries.isEmpty else {
             throw Failure(.dataMalformed, "'classes' must be a list", path: path, place: "classes")
         }

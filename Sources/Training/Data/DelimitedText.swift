@@ -11,11 +11,9 @@ enum DelimitedText {
     /// TSV without quoting: one row per line, empty lines skipped.
     static func tabSeparated(_ text: String) -> [Row] {
         var rows: [Row] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let trimmed = line.unicodeScalars.last == "\r" ? String(line.unicodeScalars.dropLast()) : String(line)
-            guard !trimmed.isEmpty else { continue }
-            rows.append(
-                Row(fields: trimmed.split(separator: "\t", omittingEmptySubsequences: false).map(String.init), line: index + 1))
+        for (index, line) in TextFile.lines(text).enumerated() where !line.isEmpty {
+            let fields = line.unicodeScalars.split(separator: "\t", omittingEmptySubsequences: false)
+            rows.append(Row(fields: fields.map { String($0) }, line: index + 1))
         }
         return rows
     }

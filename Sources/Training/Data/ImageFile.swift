@@ -14,19 +14,19 @@ public enum ImageFile {
     ///
     /// - Throws: `data.malformed` for damaged files, `data.unsupported` for other formats, `io.too_large`.
     public static func read(_ path: String, grayscale: Bool) throws -> ImageSet {
-        let file = try MappedFile(path: path, followLinks: false)
-        if file.bytes.starts(with: [0x89, 0x50, 0x4E, 0x47]) { return try png(file, grayscale: grayscale) }
-        if file.bytes.starts(with: [0xFF, 0xD8, 0xFF]) { return try jpeg(file, grayscale: grayscale) }
-        throw Failure(.dataUnsupported, "neither PNG nor JPEG", path: path)
+        try MappedFile(path: path, followLinks: false).withBytes { bytes in
+            if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47]) { return try png(bytes, path, grayscale: grayscale) }
+            if bytes.starts(with: [0xFF, 0xD8, 0xFF]) { return try jpeg(bytes, path, grayscale: grayscale) }
+            throw Failure(.dataUnsupported, "neither PNG nor JPEG", path: path)
+        }
     }
 
     /// True when the file's header says that all pixels are grey.
     public static func isGrayscale(_ path: String) throws -> Bool {
-        let file = try MappedFile(path: path, followLinks: false)
-        if file.bytes.starts(with: [0x89, 0x50, 0x4E, 0x47]), file.bytes.count > 25 {
-            return file.bytes[25] == 0 || file.bytes[25] == 4
+        try MappedFile(path: path, followLinks: false).withBytes { bytes in
+            if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47]), bytes.count > 25 { return bytes[25] == 0 || bytes[25] == 4 }
+            return try jpegHeader(bytes, path).subsampling == TJSAMP_GRAY.rawValue
         }
-        return try jpegHeader(file).subsampling == TJSAMP_GRAY.rawValue
     }
 
     private static func checkSize(width: Int, height: Int, path: String) throws {
@@ -38,22 +38,22 @@ public enum ImageFile {
         }
     }
 
-    private static func png(_ file: MappedFile, grayscale: Bool) throws -> ImageSet {
+    private static func png(_ bytes: UnsafeRawBufferPointer, _ path: String, grayscale: Bool) throws -> ImageSet {
         var image = png_image()
         image.version = png_uint_32(PNG_IMAGE_VERSION)
         defer { png_image_free(&image) }
-        guard png_image_begin_read_from_memory(&image, file.bytes.baseAddress, file.bytes.count) != 0 else {
-            throw Failure(.dataMalformed, "damaged PNG: \(message(of: image))", path: file.path)
+        guard png_image_begin_read_from_memory(&image, bytes.baseAddress, bytes.count) != 0 else {
+            throw Failure(.dataMalformed, "damaged PNG: \(message(of: image))", path: path)
         }
         let width = Int(image.width)
         let height = Int(image.height)
-        try checkSize(width: width, height: height, path: file.path)
+        try checkSize(width: width, height: height, path: path)
         let channels = grayscale ? 1 : 3
         image.format = grayscale ? 0 : png_uint_32(PNG_FORMAT_FLAG_COLOR)
         var interleaved = [UInt8](repeating: 0, count: width * height * channels)
         var background = png_color(red: 0, green: 0, blue: 0)
         guard png_image_finish_read(&image, &background, &interleaved, png_int_32(width * channels), nil) != 0 else {
-            throw Failure(.dataMalformed, "damaged PNG: \(message(of: image))", path: file.path)
+            throw Failure(.dataMalformed, "damaged PNG: \(message(of: image))", path: path)
         }
         return planar(interleaved, channels: channels, height: height, width: width)
     }
@@ -62,40 +62,40 @@ public enum ImageFile {
         withUnsafeBytes(of: image.message) { raw in String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self) }
     }
 
-    private static func jpegHeader(_ file: MappedFile) throws -> (width: Int, height: Int, subsampling: UInt32) {
+    private static func jpegHeader(_ bytes: UnsafeRawBufferPointer, _ path: String) throws -> (width: Int, height: Int, subsampling: UInt32) {
         guard let decoder = tjInitDecompress() else {
-            throw Failure(.ioFailed, "cannot start the JPEG decoder", path: file.path)
+            throw Failure(.ioFailed, "cannot start the JPEG decoder", path: path)
         }
         defer { tjDestroy(decoder) }
         var width: Int32 = 0
         var height: Int32 = 0
         var subsampling: Int32 = 0
         var colours: Int32 = 0
-        let start = file.bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        guard tjDecompressHeader3(decoder, start, UInt(file.bytes.count), &width, &height, &subsampling, &colours) == 0
+        let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        guard tjDecompressHeader3(decoder, start, UInt(bytes.count), &width, &height, &subsampling, &colours) == 0
         else {
-            throw Failure(.dataMalformed, "damaged JPEG: \(String(cString: tjGetErrorStr2(decoder)))", path: file.path)
+            throw Failure(.dataMalformed, "damaged JPEG: \(String(cString: tjGetErrorStr2(decoder)))", path: path)
         }
         return (Int(width), Int(height), UInt32(bitPattern: subsampling))
     }
 
-    private static func jpeg(_ file: MappedFile, grayscale: Bool) throws -> ImageSet {
-        let header = try jpegHeader(file)
-        try checkSize(width: header.width, height: header.height, path: file.path)
+    private static func jpeg(_ bytes: UnsafeRawBufferPointer, _ path: String, grayscale: Bool) throws -> ImageSet {
+        let header = try jpegHeader(bytes, path)
+        try checkSize(width: header.width, height: header.height, path: path)
         guard let decoder = tjInitDecompress() else {
-            throw Failure(.ioFailed, "cannot start the JPEG decoder", path: file.path)
+            throw Failure(.ioFailed, "cannot start the JPEG decoder", path: path)
         }
         defer { tjDestroy(decoder) }
         let channels = grayscale ? 1 : 3
         var interleaved = [UInt8](repeating: 0, count: header.width * header.height * channels)
-        let start = file.bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
         let format = Int32((grayscale ? TJPF_GRAY : TJPF_RGB).rawValue)
         guard
             tjDecompress2(
-                decoder, start, UInt(file.bytes.count), &interleaved, Int32(header.width), 0, Int32(header.height),
+                decoder, start, UInt(bytes.count), &interleaved, Int32(header.width), 0, Int32(header.height),
                 format, TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING) == 0
         else {
-            throw Failure(.dataMalformed, "damaged JPEG: \(String(cString: tjGetErrorStr2(decoder)))", path: file.path)
+            throw Failure(.dataMalformed, "damaged JPEG: \(String(cString: tjGetErrorStr2(decoder)))", path: path)
         }
         return planar(interleaved, channels: channels, height: header.height, width: header.width)
     }

@@ -25,7 +25,7 @@ enum NPZFile {
                     .dataMissing, "the archive has none of the arrays \(names.joined(separator: ", "))", path: path)
             }
             let name = stored.hasPrefix("/") ? stored : folder + "/" + stored
-            return try NPYFile(bytes: Array(MappedFile(path: name).bytes), path: path, place: member.name)
+            return try NPYFile(bytes: MappedFile(path: name).withBytes { Array($0) }, path: path, place: member.name)
         }
         let images = try imageSet(array(imageNames), path: path)
         let labels = try array(labelNames).values

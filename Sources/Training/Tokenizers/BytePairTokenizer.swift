@@ -75,14 +75,12 @@ public final class BytePairTokenizer: Tokenizer {
 
     public func encode(_ text: String) -> [Int] {
         var ids: [Int] = []
-        for (index, piece) in added.split(text).enumerated() {
+        for piece in added.split(text) {
             switch piece {
             case .token(let id): ids.append(id)
             case .text(let part):
                 var section = normalized(String(part))
-                if addsPrefixSpace, index == 0, section.unicodeScalars.first?.properties.isWhitespace == false {
-                    section = " " + section
-                }
+                if addsPrefixSpace, section.unicodeScalars.first != " " { section = " " + section }
                 for word in words(of: section) { ids += idsOfWord(ByteLevel.encoded(word)) }
             }
         }

@@ -37,11 +37,10 @@ public enum TokenizerFile {
     }
 
     private static func parse(_ path: String) throws -> JSONValue {
-        let file = try MappedFile(path: path)
         let rules = StrictJSON.Rules(
             maximumDepth: 64, maximumBytes: 256 << 20, tooLarge: .ioTooLarge, notUTF8: .dataMalformed,
             notJSON: .dataMalformed, tooDeep: .dataMalformed, duplicateKey: .dataMalformed)
-        return try StrictJSON.parse(file.bytes, rules, path: path)
+        return try MappedFile(path: path).withBytes { try StrictJSON.parse($0, rules, path: path) }
     }
 
     private static func configuredLowercase(_ path: String) throws -> Bool? {

@@ -20,11 +20,9 @@ public struct WordPieceTokenizer: Tokenizer {
     /// - Throws: `data.malformed` when one of `[UNK]`, `[CLS]`, `[SEP]` is missing or a piece occurs twice.
     public init(vocabularyFile path: String, lowercases: Bool = true) throws {
         let content = try TextFile.read(path, maximumBytes: 64 << 20)
-        var lines = content.split(separator: "\n", omittingEmptySubsequences: false)
-        if lines.last == "" { lines.removeLast() }
         var vocabulary = Vocabulary()
-        for (index, line) in lines.enumerated() {
-            guard vocabulary.insert(String(line), id: index) else {
+        for (index, line) in TextFile.lines(content).enumerated() {
+            guard vocabulary.insert(line, id: index) else {
                 throw Failure(
                     .dataMalformed, "the piece '\(line)' occurs twice", path: path, place: "line \(index + 1)")
             }

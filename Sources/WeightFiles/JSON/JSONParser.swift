@@ -266,19 +266,22 @@ struct JSONParser {
 }
 
 /// The keys of one object: compared one by one while few, in a set from then on.
+///
+/// Bytes decide: Swift's `String` takes a composed and a decomposed spelling for equal, JSON does not.
 private struct KeySet {
     private static let few = 8
-    private var many: Set<String> = []
+    private var many: Set<[UInt8]> = []
 
     func contains(_ key: String, among members: [JSONValue.Member]) -> Bool {
-        members.count <= KeySet.few ? members.contains { $0.key == key } : many.contains(key)
+        members.count <= KeySet.few
+            ? members.contains { $0.key.utf8.elementsEqual(key.utf8) } : many.contains(Array(key.utf8))
     }
 
     mutating func insertLast(of members: [JSONValue.Member]) {
         if members.count == KeySet.few + 1 {
-            many = Set(members.lazy.map(\.key))
+            many = Set(members.lazy.map { Array($0.key.utf8) })
         } else if members.count > KeySet.few, let last = members.last {
-            many.insert(last.key)
+            many.insert(Array(last.key.utf8))
         }
     }
 }
