@@ -30,7 +30,8 @@ public enum ImageFile {
     }
 
     private static func checkSize(width: Int, height: Int, path: String) throws {
-        guard width > 0, height > 0, width <= maximumSide, height <= maximumSide, width * height <= maximumPixels
+        guard width > 0, height > 0 else { throw Failure(.dataMalformed, "the image has no pixels", path: path) }
+        guard width <= maximumSide, height <= maximumSide, width * height <= maximumPixels
         else {
             throw Failure(
                 .ioTooLarge, "\(width)×\(height) pixels are above the limit of \(maximumSide) a side and \(maximumPixels) in all",
