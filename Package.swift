@@ -61,6 +61,8 @@ let package = Package(
             name: "Training",
             dependencies: ["WeightFiles", "Tensors", "Diagnostics", "Digests", "CPNG", "CTurboJPEG"],
             swiftSettings: vector),
+        .target(
+            name: "Evaluation", dependencies: ["Training", "Tensors", "Diagnostics"], swiftSettings: vector),
         .target(name: "Reports", dependencies: ["Diagnostics"]),
         .executableTarget(
             name: "lorabank",
@@ -96,6 +98,7 @@ let package = Package(
         .testTarget(
             name: "TrainingTests", dependencies: ["Training", "WeightFiles", "Tensors", "Diagnostics", "Digests"],
             resources: [.copy("Fixtures")]),
+        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "Training", "Tensors", "Diagnostics"]),
         .testTarget(name: "ReportsTests", dependencies: ["Reports", "Diagnostics"]),
         .testTarget(name: "HouseTests"),
         .testTarget(
