@@ -63,6 +63,7 @@ let package = Package(
             swiftSettings: vector),
         .target(
             name: "Evaluation", dependencies: ["Training", "Tensors", "Diagnostics"], swiftSettings: vector),
+        .target(name: "ContinualLearning", dependencies: ["Diagnostics"], swiftSettings: vector),
         .target(name: "Reports", dependencies: ["Diagnostics"]),
         .executableTarget(
             name: "lorabank",
@@ -99,6 +100,7 @@ let package = Package(
             name: "TrainingTests", dependencies: ["Training", "WeightFiles", "Tensors", "Diagnostics", "Digests"],
             resources: [.copy("Fixtures")]),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "Training", "Tensors", "Diagnostics"]),
+        .testTarget(name: "ContinualLearningTests", dependencies: ["ContinualLearning"]),
         .testTarget(name: "ReportsTests", dependencies: ["Reports", "Diagnostics"]),
         .testTarget(name: "HouseTests"),
         .testTarget(
