@@ -16,6 +16,7 @@ public enum PEFTWriter {
     /// - Parameter source: the configuration of the adapter that the new one comes from (the first operand of a merge);
     ///   fields that still make sense are kept, unknown ones too.
     public static func configuration(for layout: PEFTLayout, base: BaseIdentity, source: JSONValue?) -> JSONValue {
-        .object([.init("peft_type", .string("LORA"))])
+        var writer = PEFTConfigurationWriter(layout: layout, base: base, source: source)
+        return writer.document()
     }
 }
