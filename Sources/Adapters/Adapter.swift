@@ -54,6 +54,12 @@ public struct Adapter: Sendable {
     public var findings: [Finding]
     /// Digests of the weight files as they came, by file name.
     public var fileDigests: [String: SHA256Digest]
+    /// `__metadata__` of the weight file.
+    public var metadata: [String: String] = [:]
+    /// Tensors that belong to nothing (`adapter.unknown_key`), in the order of the file.
+    public var unclaimed: [TensorView] = []
+    /// Text of the model card (`README.md`), nil when there is none.
+    public var card: String?
 
     public init(
         modules: [LoRAModule], saved: [SavedTensor], base: BaseIdentity, format: String, configuration: JSONValue,

@@ -15,6 +15,11 @@ extension FindingCode {
     public static let nameControlCharacters = FindingCode("name.control_characters")
     public static let pickleIgnored = FindingCode("pickle.ignored")
     public static let shardTotalSize = FindingCode("shard.total_size")
+    public static let cardMissingLicence = FindingCode("card.missing_licence")
+    public static let cardMissingBase = FindingCode("card.missing_base")
+    public static let cardControlCharacters = FindingCode("card.control_characters")
+    public static let metadataLocalPath = FindingCode("metadata.local_path")
+    public static let metadataEmailAddress = FindingCode("metadata.email_address")
 
     public static let all: [FindingCode] = [
         .fileExecutableContent,
@@ -31,5 +36,10 @@ extension FindingCode {
         .nameControlCharacters,
         .pickleIgnored,
         .shardTotalSize,
+        .cardMissingLicence,
+        .cardMissingBase,
+        .cardControlCharacters,
+        .metadataLocalPath,
+        .metadataEmailAddress,
     ]
 }

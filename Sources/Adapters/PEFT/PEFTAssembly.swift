@@ -18,6 +18,7 @@ struct PEFTAssembly {
     let options: AdapterReader.Options
     private(set) var slots: [String: Slots] = [:]
     private(set) var saved: [SavedTensor] = []
+    private(set) var unclaimed: [TensorView] = []
     private(set) var findings: [Finding] = []
     private var savedNames: Set<String> = []
     private var foreign: TensorView?
@@ -113,6 +114,7 @@ struct PEFTAssembly {
     }
 
     private mutating func reportUnknown(_ tensor: TensorView) {
+        unclaimed.append(tensor)
         findings.append(
             Finding(.adapterUnknownKey, .warning, place: tensor.name, details: "belongs to no module of the adapter"))
     }

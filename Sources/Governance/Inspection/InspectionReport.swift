@@ -59,13 +59,18 @@ public struct ModuleStatistics: Sendable {
     public var largestFactorEntry: Double
     /// Share of exact zeros in A and B, in 0…1.
     public var zeroShare: Double
+    /// All entries of A, or all of B, are one and the same number.
+    public var hasConstantFactor: Bool
 
+    /// True when ΔW is exactly zero.
+    public var isZero: Bool { frobenius == 0 }
     public var sigma1: Double { singularValues.first ?? 0 }
 
     public init(
         name: String, kind: ModuleKind, dOut: Int, dIn: Int, rank: Int, scale: Double, singularValues: [Double],
         frobenius: Double, stableRank: Double, energyShare: Double, entropy: Double, kurtosis: Double,
-        kurtosisIsSampled: Bool, largestFactorEntry: Double, zeroShare: Double
+        kurtosisIsSampled: Bool, largestFactorEntry: Double, zeroShare: Double,
+        hasConstantFactor: Bool
     ) {
         self.name = name
         self.kind = kind
@@ -82,5 +87,6 @@ public struct ModuleStatistics: Sendable {
         self.kurtosisIsSampled = kurtosisIsSampled
         self.largestFactorEntry = largestFactorEntry
         self.zeroShare = zeroShare
+        self.hasConstantFactor = hasConstantFactor
     }
 }

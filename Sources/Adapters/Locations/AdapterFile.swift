@@ -19,7 +19,7 @@ public struct AdapterFile: Hashable, Sendable {
 
     /// Plain name inside the folder.
     public let name: String
-    public let role: Role
+    public internal(set) var role: Role
     public let size: Int
 
     static let configurationName = "adapter_config.json"
@@ -62,8 +62,7 @@ extension AdapterLocation {
     /// - Throws: `path.symlink`, `path.special_file` for an entry that is a link, pipe, socket or device.
     public func files() throws -> [AdapterFile] {
         guard form == .folder else {
-            let name = path.split(separator: "/").last.map(String.init) ?? path
-            return [AdapterFile(name: name, role: .weights, size: FolderListing.status(of: path)?.size ?? 0)]
+            return [AdapterFile(name: PathSplit.last(of: path), role: .weights, size: FolderListing.status(of: path)?.size ?? 0)]
         }
         return try FolderListing(path).entries.compactMap { entry in
             switch entry.kind {
@@ -79,5 +78,13 @@ extension AdapterLocation {
         Failure(
             .pathSymlink, "a symbolic link stands where a file is expected", path: path,
             hint: "copy the files themselves (cp -rL) and read the copy")
+    }
+}
+
+extension AdapterFile {
+    /// True for files that begin as programs do: ELF, Windows executables, scripts with `#!`.
+    static func looksExecutable(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        bytes.starts(with: [0x7F, 0x45, 0x4C, 0x46]) || bytes.starts(with: [0x4D, 0x5A])
+            || bytes.starts(with: [0x23, 0x21])
     }
 }

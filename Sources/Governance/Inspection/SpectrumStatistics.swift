@@ -1,0 +1,90 @@
+import Foundation
+import LinearAlgebra
+import Tensors
+
+/// The singular values of scale · B · A through the r × r core, without the product.
+enum CoreSpectrum {
+    /// QR of B and of Aᵀ, then the singular values of R_B · R_Aᵀ: those of B · A, in double precision.
+    ///
+    /// - Returns: min(rank, dOut, dIn) values, falling.
+    /// - Complexity: O((dOut + dIn) · r² + r³).
+    static func singularValues(scale: Double, b: Matrix<Double>, a: Matrix<Double>) throws -> [Double] {
+        let left = try thinQR(b).r
+        let right = try thinQR(a.transposed()).r
+        return try thinSVD(multiply(left, right, transposeB: true)).sigma.map { abs(scale) * $0 }
+    }
+}
+
+/// What the singular values of an update tell about it.
+struct SpectrumStatistics {
+    let frobenius: Double
+    let stableRank: Double
+    let energyShare: Double
+    let entropy: Double
+
+    /// - Parameter sigma: singular values, falling.
+    init(_ sigma: [Double], rank: Int) {
+        let energies = sigma.map { $0 * $0 }
+        let total = energies.reduce(0, +)
+        frobenius = total.squareRoot()
+        guard total > 0, let first = energies.first, first > 0 else {
+            (stableRank, energyShare, entropy) = (0, 0, 0)
+            return
+        }
+        stableRank = total / first
+        energyShare = first / total
+        let shares = energies.map { $0 / total }.filter { $0 > 0 }
+        entropy = rank > 1 ? max(0, -shares.reduce(0) { $0 + $1 * log($1) }) / log(Double(rank)) : 0
+    }
+}
+
+/// Fourth moment of the entries of B · A over the square of the second, about the mean.
+enum EntryKurtosis {
+    /// Up to this many entries all are taken; beyond, those of a regular grid of at most `side` rows and columns.
+    static let allEntries = 1 << 16
+    static let side = 128
+
+    static func of(b: Matrix<Double>, a: Matrix<Double>) throws -> (value: Double, isSampled: Bool) {
+        let (rows, columns) = (b.rows, a.columns)
+        let isSampled = rows.multipliedReportingOverflow(by: columns).overflow || rows * columns > allEntries
+        let block = isSampled ? try multiply(grid(rowsOf: b), grid(columnsOf: a)) : try multiply(b, a)
+        return (kurtosis(block.elements), isSampled)
+    }
+
+    /// The middles of `side` equal parts of 0..<count.
+    private static func positions(_ count: Int) -> [Int] {
+        guard count > side else { return Array(0..<count) }
+        return (0..<side).map { (2 * $0 + 1) * count / (2 * side) }
+    }
+
+    private static func grid(rowsOf matrix: Matrix<Double>) -> Matrix<Double> {
+        let rows = positions(matrix.rows)
+        let elements = rows.flatMap { matrix.elements[$0 * matrix.columns..<($0 + 1) * matrix.columns] }
+        return Matrix(rows: rows.count, columns: matrix.columns, elements: elements)
+    }
+
+    private static func grid(columnsOf matrix: Matrix<Double>) -> Matrix<Double> {
+        let columns = positions(matrix.columns)
+        let elements = (0..<matrix.rows).flatMap { row in
+            columns.map { matrix.elements[row * matrix.columns + $0] }
+        }
+        return Matrix(rows: matrix.rows, columns: columns.count, elements: elements)
+    }
+
+    /// 0 when all values are equal.
+    static func kurtosis(_ values: [Double]) -> Double {
+        guard let largest = values.lazy.map({ abs($0) }).max(), largest > 0 else { return 0 }
+        // Relative to the largest value nothing can overflow or vanish.
+        let mean = values.reduce(0) { $0 + $1 / largest } / Double(values.count)
+        var second = 0.0
+        var fourth = 0.0
+        for value in values {
+            let square = (value / largest - mean) * (value / largest - mean)
+            second += square
+            fourth += square * square
+        }
+        let variance = second / Double(values.count)
+        guard variance > 1e-24 else { return 0 }
+        return fourth / Double(values.count) / (variance * variance)
+    }
+}
