@@ -85,7 +85,8 @@ let package = Package(
         .testTarget(name: "WeightFilesTests", dependencies: ["WeightFiles", "Tensors", "Diagnostics", "Digests"]),
         .testTarget(
             name: "AdaptersTests",
-            dependencies: ["Adapters", "WeightFiles", "Tensors", "LinearAlgebra", "Diagnostics", "Digests"]),
+            dependencies: ["Adapters", "WeightFiles", "Tensors", "LinearAlgebra", "Diagnostics", "Digests"],
+            exclude: ["Fixtures"]),
         .testTarget(
             name: "GovernanceTests",
             dependencies: ["Governance", "Adapters", "WeightFiles", "Tensors", "Diagnostics", "Digests"]),

@@ -92,7 +92,10 @@ public enum AdapterReader {
         guard source.contains(name) else { return nil }
         let content = try source.open(name)
         do {
-            return try PEFTConfiguration(StrictJSON.parse(content.bytes, .configuration, path: content.path))
+            let document = try withExtendedLifetime(content) {
+                try StrictJSON.parse(content.bytes, .configuration, path: content.path)
+            }
+            return try PEFTConfiguration(document)
         } catch let failure as Failure {
             throw failure.at(path: content.path)
         }
@@ -101,7 +104,12 @@ public enum AdapterReader {
     private static func fileFindings(_ names: [String], in source: some FileSource) throws -> [Finding] {
         try names.compactMap { name in
             var file = AdapterFile(name: name, role: AdapterFile.role(of: name), size: 0)
-            if file.role == .other, AdapterFile.looksExecutable(try source.open(name).bytes) { file.role = .executable }
+            if file.role == .other {
+                let content = try source.open(name)
+                if withExtendedLifetime(content, { AdapterFile.looksExecutable(content.bytes) }) {
+                    file.role = .executable
+                }
+            }
             return StagedAdapter.finding(for: file)
         }
     }
@@ -109,20 +117,21 @@ public enum AdapterReader {
     /// The model card, as far as it is sensible to keep it: 1 MiB of UTF-8.
     private static func card(_ names: [String], in source: some FileSource) throws -> String? {
         guard let name = names.first(where: { AdapterFile.role(of: $0) == .card }) else { return nil }
-        return String(decoding: try source.open(name).bytes.prefix(1 << 20), as: UTF8.self)
+        let content = try source.open(name)
+        return withExtendedLifetime(content) { String(decoding: content.bytes.prefix(1 << 20), as: UTF8.self) }
     }
 
     // MARK: Files and archives
 
     private static func readFile(_ path: String, options: Options) throws -> Adapter {
         let content = try MappedBytes(path: path, followLinks: false)
-        let kind = FileKind.sniff(content.bytes)
+        let kind = withExtendedLifetime(content) { FileKind.sniff(content.bytes) }
         let ending = path.lowercased().split(separator: ".").last.map(String.init) ?? ""
         if AdapterFile.pickleEndings.contains(ending) || (kind.isPickle && ending != "safetensors") {
             throw FileKind.pickleRefusal(path: path)
         }
         if ending == "gguf" || kind == .gguf {
-            try GGUFHeader.check(content.bytes, path: path)
+            try withExtendedLifetime(content) { try GGUFHeader.check(content.bytes, path: path) }
             throw Failure(
                 .configUnsupportedType, "this is a GGUF file, which cannot be read", path: path,
                 hint: "use the PEFT folder that it was converted from")

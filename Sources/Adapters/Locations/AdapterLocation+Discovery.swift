@@ -56,7 +56,8 @@ extension AdapterLocation {
     private static func form(ofFile path: String) throws -> Form {
         let ending = path.lowercased().split(separator: ".").last.map(String.init) ?? ""
         if ending == "safetensors" || ending == "gguf" || AdapterFile.pickleEndings.contains(ending) { return .file }
-        switch FileKind.sniff(try MappedFile(path: path, followLinks: false).bytes) {
+        let file = try MappedFile(path: path, followLinks: false)
+        switch withExtendedLifetime(file, { FileKind.sniff(file.bytes) }) {
         case .gzip, .bzip2, .xz, .zstd, .zip, .tar: return .archive
         case .safetensors, .gguf, .pickle, .pickleZip: return .file
         default: return archiveEndings.contains(ending) ? .archive : .file

@@ -38,7 +38,7 @@ extension AdapterLocation {
         for file in kept {
             let content = try MappedBytes(path: source + "/" + file.name, followLinks: false)
             let copy = try AtomicFile(path: folder + "/" + file.name, expectedSize: content.count)
-            try copy.append(content.bytes)
+            try withExtendedLifetime(content) { try copy.append(content.bytes) }
             try copy.commit()
         }
         let location = form == .folder ? folder : folder + "/" + (kept.first?.name ?? "")

@@ -26,12 +26,7 @@ struct PEFTAssembly {
     init(tensors: [TensorView], configuration: PEFTConfiguration?, options: AdapterReader.Options) throws {
         self.configuration = configuration
         self.options = options
-        for tensor in tensors {
-            if tensor.name.unicodeScalars.contains(where: ForeignText.isUnsafe) {
-                findings.append(Finding(.nameControlCharacters, .warning, place: tensor.name))
-            }
-            try sort(tensor)
-        }
+        for tensor in tensors { try sort(tensor) }
         saved.sort { Adapter.namePrecedes($0.name, $1.name) }
     }
 

@@ -12,6 +12,8 @@ public struct PEFTModule: Sendable, Hashable {
     /// The update is `alpha / rank · B · A`. Merged modules carry their scale in the factors: alpha = rank.
     public var alpha: Double
     public var dtype: DType
+    /// Types of B, bias and magnitude where they differ from that of A.
+    var otherTypes: [DType] = []
     /// The module has a `lora_B.bias` [dOut].
     public var hasBias: Bool
     /// The module has a DoRA magnitude vector.
@@ -95,7 +97,7 @@ public struct PEFTLayout: Sendable {
         let key = prefix + module.name
         let shapes = module.factorShapes
         func tensor(_ suffix: String, _ shape: [Int], _ part: Part) -> Tensor {
-            Tensor(name: key + suffix, dtype: module.dtype, shape: shape, part: part)
+            Tensor(name: key + suffix, dtype: module.dtype(of: part), shape: shape, part: part)
         }
         let embedding = module.kind == .embedding
         var result = [
@@ -120,6 +122,16 @@ public struct PEFTLayout: Sendable {
 }
 
 extension PEFTModule {
+    func dtype(of part: PEFTLayout.Part) -> DType {
+        guard otherTypes.count == 3 else { return dtype }
+        switch part {
+        case .a, .saved: return dtype
+        case .b: return otherTypes[0]
+        case .bias: return otherTypes[1]
+        case .magnitude: return otherTypes[2]
+        }
+    }
+
     /// Shapes of A and B as PEFT stores them.
     public var factorShapes: (a: [Int], b: [Int]) {
         switch kind {

@@ -27,12 +27,10 @@ struct ModuleInspection {
     ) throws -> ModuleStatistics {
         let isZero = a.zeros == a.count || b.zeros == b.count || module.scale == 0
         let count = min(module.rank, module.dOut, module.dIn)
-        let factorA = try module.a.doubleMatrix(rows: module.rank, columns: module.dIn)
-        let factorB = try module.b.doubleMatrix(rows: module.dOut, columns: module.rank)
-        let sigma = isZero ? [Double](repeating: 0, count: count)
-            : try CoreSpectrum.singularValues(scale: module.scale, b: factorB, a: factorA)
+        let factors = try module.factors()
+        let sigma = isZero ? [Double](repeating: 0, count: count) : try factors.singularValues(place: module.name)
         let spectrum = SpectrumStatistics(sigma, rank: module.rank)
-        let kurtosis = isZero ? (value: 0, isSampled: false) : try EntryKurtosis.of(b: factorB, a: factorA)
+        let kurtosis = isZero ? (value: 0, isSampled: false) : try EntryKurtosis.of(factors)
         return ModuleStatistics(
             name: module.name, kind: module.kind, dOut: module.dOut, dIn: module.dIn, rank: module.rank,
             scale: module.scale, singularValues: sigma, frobenius: spectrum.frobenius,

@@ -2,19 +2,6 @@ import Foundation
 import LinearAlgebra
 import Tensors
 
-/// The singular values of scale · B · A through the r × r core, without the product.
-enum CoreSpectrum {
-    /// QR of B and of Aᵀ, then the singular values of R_B · R_Aᵀ: those of B · A, in double precision.
-    ///
-    /// - Returns: min(rank, dOut, dIn) values, falling.
-    /// - Complexity: O((dOut + dIn) · r² + r³).
-    static func singularValues(scale: Double, b: Matrix<Double>, a: Matrix<Double>) throws -> [Double] {
-        let left = try thinQR(b).r
-        let right = try thinQR(a.transposed()).r
-        return try thinSVD(multiply(left, right, transposeB: true)).sigma.map { abs(scale) * $0 }
-    }
-}
-
 /// What the singular values of an update tell about it.
 struct SpectrumStatistics {
     let frobenius: Double
@@ -44,11 +31,12 @@ enum EntryKurtosis {
     static let allEntries = 1 << 16
     static let side = 128
 
-    static func of(b: Matrix<Double>, a: Matrix<Double>) throws -> (value: Double, isSampled: Bool) {
-        let (rows, columns) = (b.rows, a.columns)
-        let isSampled = rows.multipliedReportingOverflow(by: columns).overflow || rows * columns > allEntries
-        let block = isSampled ? try multiply(grid(rowsOf: b), grid(columnsOf: a)) : try multiply(b, a)
-        return (kurtosis(block.elements), isSampled)
+    static func of(_ factors: LowRankFactors) throws -> (value: Double, isSampled: Bool) {
+        let (entries, overflow) = factors.rows.multipliedReportingOverflow(by: factors.columns)
+        let isSampled = overflow || entries > allEntries
+        let rows = isSampled ? positions(factors.rows) : Array(0..<factors.rows)
+        let columns = isSampled ? positions(factors.columns) : Array(0..<factors.columns)
+        return (kurtosis(try multiply(take(rows, of: factors.b), take(columns: columns, of: factors.a)).elements), isSampled)
     }
 
     /// The middles of `side` equal parts of 0..<count.
@@ -57,16 +45,15 @@ enum EntryKurtosis {
         return (0..<side).map { (2 * $0 + 1) * count / (2 * side) }
     }
 
-    private static func grid(rowsOf matrix: Matrix<Double>) -> Matrix<Double> {
-        let rows = positions(matrix.rows)
-        let elements = rows.flatMap { matrix.elements[$0 * matrix.columns..<($0 + 1) * matrix.columns] }
-        return Matrix(rows: rows.count, columns: matrix.columns, elements: elements)
+    private static func take(_ rows: [Int], of matrix: Matrix<Float>) -> Matrix<Double> {
+        let width = matrix.columns
+        let elements = rows.flatMap { matrix.elements[$0 * width..<($0 + 1) * width].lazy.map(Double.init) }
+        return Matrix(rows: rows.count, columns: width, elements: elements)
     }
 
-    private static func grid(columnsOf matrix: Matrix<Double>) -> Matrix<Double> {
-        let columns = positions(matrix.columns)
+    private static func take(columns: [Int], of matrix: Matrix<Float>) -> Matrix<Double> {
         let elements = (0..<matrix.rows).flatMap { row in
-            columns.map { matrix.elements[row * matrix.columns + $0] }
+            columns.map { Double(matrix.elements[row * matrix.columns + $0]) }
         }
         return Matrix(rows: matrix.rows, columns: columns.count, elements: elements)
     }
