@@ -64,6 +64,9 @@ let package = Package(
         .target(
             name: "Evaluation", dependencies: ["Training", "Tensors", "Diagnostics"], swiftSettings: vector),
         .target(name: "ContinualLearning", dependencies: ["Diagnostics"], swiftSettings: vector),
+        .target(
+            name: "Networks", dependencies: ["Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics"],
+            swiftSettings: vector),
         .target(name: "Reports", dependencies: ["Diagnostics"]),
         .executableTarget(
             name: "lorabank",
@@ -102,6 +105,9 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "Training", "Tensors", "Diagnostics"]),
         .testTarget(name: "ContinualLearningTests", dependencies: ["ContinualLearning"]),
+        .testTarget(
+            name: "NetworksTests",
+            dependencies: ["Networks", "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics"]),
         .testTarget(name: "ReportsTests", dependencies: ["Reports", "Diagnostics"]),
         .testTarget(name: "HouseTests"),
         .testTarget(
