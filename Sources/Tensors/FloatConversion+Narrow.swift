@@ -1,3 +1,4 @@
+import CVector
 import Diagnostics
 
 /// What rounding numbers to a narrower type did to them.
@@ -47,42 +48,67 @@ extension FloatConversion {
     private static func storeHalves(
         _ input: UnsafePointer<Float>, _ output: UnsafeMutableRawPointer, _ count: Int
     ) -> Rounding {
-        var loss = LossTally()
-        for i in 0..<count {
-            let half = Float16(input[i])
-            output.storeBytes(of: half.bitPattern, toByteOffset: i &* 2, as: UInt16.self)
-            loss.add(input[i], rounded: Float(half))
+        forEachTile(count) { start, count, errors in
+            let values = input + start
+            let stored = output + start * 2
+            for i in 0..<count {
+                stored.storeBytes(of: Float16(values[i]).bitPattern, toByteOffset: i &* 2, as: UInt16.self)
+            }
+            for i in 0..<count {
+                let half = Float16(bitPattern: stored.loadUnaligned(fromByteOffset: i &* 2, as: UInt16.self))
+                errors[i] = values[i] - Float(half)
+            }
         }
-        return loss.rounding
     }
 
     private static func storeBrainFloats(
         _ input: UnsafePointer<Float>, _ output: UnsafeMutableRawPointer, _ count: Int
     ) -> Rounding {
-        var loss = LossTally()
-        for i in 0..<count {
-            let bits = brainFloatBits(input[i])
-            output.storeBytes(of: bits, toByteOffset: i &* 2, as: UInt16.self)
-            loss.add(input[i], rounded: float(brainFloatBits: bits))
+        forEachTile(count) { start, count, errors in
+            let values = input + start
+            let stored = output + start * 2
+            for i in 0..<count {
+                stored.storeBytes(of: brainFloatBits(values[i]), toByteOffset: i &* 2, as: UInt16.self)
+            }
+            for i in 0..<count {
+                let bits = stored.loadUnaligned(fromByteOffset: i &* 2, as: UInt16.self)
+                errors[i] = values[i] - float(brainFloatBits: bits)
+            }
         }
-        return loss.rounding
     }
 
-    /// Collects the largest error as a bit pattern: magnitudes of floats order like their bits, and an integer maximum
-    /// needs no care for NaN and vectorises.
-    private struct LossTally {
-        var largest: UInt32 = 0
-        var overflows: UInt32 = 0
-
-        @inline(__always)
-        mutating func add(_ value: Float, rounded: Float) {
-            let bits = (value - rounded).bitPattern & 0x7FFF_FFFF
-            let finiteError = bits < 0x7F80_0000 ? bits : 0
-            largest = finiteError > largest ? finiteError : largest
-            // Finite minus infinite is infinite; infinite minus infinite and NaN are NaN.
-            overflows &+= bits == 0x7F80_0000 ? 1 : 0
+    /// Runs `convert` on pieces that stay in the first cache; it stores the numbers and leaves value − rounded value.
+    @inline(__always)
+    private static func forEachTile(
+        _ count: Int, _ convert: (_ start: Int, _ count: Int, _ errors: UnsafeMutablePointer<Float>) -> Void
+    ) -> Rounding {
+        var result = Rounding()
+        let size = 1024
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: size) { scratch in
+            guard let errors = scratch.baseAddress else { return }
+            for start in stride(from: 0, to: count, by: size) {
+                let length = min(size, count - start)
+                convert(start, length, errors)
+                // Whole vectors only: the rest of the last one counts as no error.
+                for i in length..<min((length + 7) & ~7, size) { errors[i] = 0 }
+                result.merge(worst(errors, vectors: (length + 7) / 8))
+            }
         }
+        return result
+    }
 
-        var rounding: Rounding { Rounding(maxError: Double(Float(bitPattern: largest)), overflows: Int(overflows)) }
+    /// Largest finite error and number of overflows. Magnitudes order like their bit patterns, and integer maxima need
+    /// no care for NaN. Finite minus infinite is infinite; infinite minus infinite and NaN are NaN.
+    private static func worst(_ errors: UnsafePointer<Float>, vectors: Int) -> Rounding {
+        let infinity = SIMD8<UInt32>(repeating: 0x7F80_0000)
+        var largest = SIMD8<UInt32>.zero
+        var overflows = SIMD8<UInt32>.zero
+        for i in 0..<vectors {
+            let raw = UnsafeRawPointer(errors + 8 &* i).loadUnaligned(as: SIMD8<UInt32>.self)
+            let bits = raw & 0x7FFF_FFFF
+            largest = vec_max_u32x8(largest, bits.replacing(with: SIMD8<UInt32>.zero, where: bits .>= infinity))
+            overflows &+= SIMD8<UInt32>.zero.replacing(with: SIMD8<UInt32>.one, where: bits .== infinity)
+        }
+        return Rounding(maxError: Double(Float(bitPattern: largest.max())), overflows: Int(overflows.wrappedSum()))
     }
 }

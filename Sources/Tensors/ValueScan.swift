@@ -53,6 +53,10 @@ extension TensorView {
         var result = ValueStatistics()
         let total = count
         let tile = FloatConversion.tile
+        if dtype == .f32, let start = bytes.baseAddress, UInt(bitPattern: start) % 4 == 0 {
+            let floats = UnsafeBufferPointer(start: start.assumingMemoryBound(to: Float.self), count: total)
+            return ValueScan.statistics(floats)
+        }
         if dtype == .f64 {
             try withUnsafeTemporaryAllocation(of: Double.self, capacity: tile) { scratch in
                 for start in stride(from: 0, to: total, by: tile) {
@@ -156,31 +160,45 @@ public enum ValueScan {
     /// All statistics of `values`.
     public static func statistics(_ values: UnsafeBufferPointer<Float>) -> ValueStatistics {
         var result = ValueStatistics()
-        result.count = values.count
-        guard let pointer = values.baseAddress else { return result }
-        let whole = values.count & ~7
-        var lanes = FloatLanes()
-        for i in stride(from: 0, to: whole, by: 8) {
-            lanes.add(UnsafeRawPointer(pointer + i).loadUnaligned(as: SIMD8<Float>.self))
+        for start in stride(from: 0, to: values.count, by: FloatConversion.tile) {
+            let end = min(start + FloatConversion.tile, values.count)
+            let part = UnsafeBufferPointer(rebasing: values[start..<end])
+            result.append(finiteStatistics(part) ?? carefulStatistics(part))
         }
-        if whole < values.count {
-            // The rest, filled up with a repeated value so that minimum and maximum hold; the surplus is taken back.
-            var rest = SIMD8<Float>(repeating: pointer[values.count - 1])
-            for i in whole..<values.count { rest[i - whole] = pointer[i] }
-            lanes.addTail(rest, valid: values.count - whole)
-        }
-        lanes.store(into: &result)
-        if result.nans > 0 { result.firstNaN = values.firstIndex { $0.isNaN } }
-        if result.infinities > 0 { result.firstInfinity = values.firstIndex { $0.isInfinite } }
         return result
     }
 
-    /// All statistics of `values`. A plain loop: float64 weights are rare.
+    /// All statistics of `values`. Slower than the `Float` form: float64 weights are rare.
     public static func statistics(_ values: UnsafeBufferPointer<Double>) -> ValueStatistics {
+        carefulStatistics(values)
+    }
+
+    /// Statistics of values that are all finite; nil when one is not.
+    private static func finiteStatistics(_ values: UnsafeBufferPointer<Float>) -> ValueStatistics? {
+        guard let pointer = values.baseAddress else { return ValueStatistics() }
+        let whole = values.count & ~7
+        var lanes = FiniteLanes(first: pointer[0])
+        for i in stride(from: 0, to: whole, by: 8) {
+            lanes.add(UnsafeRawPointer(pointer + i).loadUnaligned(as: SIMD8<Float>.self))
+        }
+        guard !lanes.metNonFinite else { return nil }
+        var result = lanes.statistics
+        result.count = whole
+        if whole < values.count {
+            result.append(carefulStatistics(UnsafeBufferPointer(rebasing: values[whole...])))
+        }
+        return result.allFinite ? result : nil
+    }
+
+    /// Statistics of any values, one by one.
+    private static func carefulStatistics<Value: BinaryFloatingPoint>(
+        _ values: UnsafeBufferPointer<Value>
+    ) -> ValueStatistics {
         var result = ValueStatistics()
         var lowest = Double.infinity
         var highest = -Double.infinity
-        for (i, value) in values.enumerated() {
+        for i in 0..<values.count {
+            let value = Double(values[i])
             if value.isFinite {
                 lowest = min(lowest, value)
                 highest = max(highest, value)
@@ -203,52 +221,41 @@ public enum ValueScan {
     }
 }
 
-/// Eight partial results at once.
-private struct FloatLanes {
-    var lowest = SIMD8<Float>(repeating: .infinity)
-    var highest = SIMD8<Float>(repeating: -.infinity)
-    var nans = SIMD8<UInt32>.zero
-    var infinities = SIMD8<UInt32>.zero
-    var zeros = SIMD8<UInt32>.zero
-    var squaresLow = SIMD4<Double>.zero
-    var squaresHigh = SIMD4<Double>.zero
+/// Eight partial results at once, valid as long as all values are finite.
+private struct FiniteLanes {
+    private var lowest: SIMD8<Float>
+    private var highest: SIMD8<Float>
+    private var magnitudes = SIMD8<UInt32>.zero
+    private var zeros = SIMD8<UInt32>.zero
+    private var squaresLow = SIMD4<Double>.zero
+    private var squaresHigh = SIMD4<Double>.zero
 
-    @inline(__always)
-    mutating func add(_ values: SIMD8<Float>) { add(values, ones: SIMD8<UInt32>(repeating: 1)) }
-
-    mutating func addTail(_ values: SIMD8<Float>, valid: Int) {
-        var ones = SIMD8<UInt32>.zero
-        for i in 0..<valid { ones[i] = 1 }
-        add(values, ones: ones)
+    init(first: Float) {
+        lowest = SIMD8(repeating: first)
+        highest = lowest
     }
 
     @inline(__always)
-    private mutating func add(_ values: SIMD8<Float>, ones: SIMD8<UInt32>) {
+    mutating func add(_ values: SIMD8<Float>) {
         let magnitude = unsafeBitCast(values, to: SIMD8<UInt32>.self) & 0x7FFF_FFFF
-        let top = SIMD8<UInt32>(repeating: 0x7F80_0000)
-        nans &+= SIMD8<UInt32>.zero.replacing(with: ones, where: magnitude .> top)
-        infinities &+= SIMD8<UInt32>.zero.replacing(with: ones, where: magnitude .== top)
-        zeros &+= SIMD8<UInt32>.zero.replacing(with: ones, where: magnitude .== SIMD8<UInt32>.zero)
-        let bad = magnitude .>= top
-        lowest = vec_min_f32x8(lowest, values.replacing(with: .infinity, where: bad))
-        highest = vec_max_f32x8(highest, values.replacing(with: -.infinity, where: bad))
-        let counted = values.replacing(with: 0, where: bad .| (ones .== SIMD8<UInt32>.zero))
-        let low = vec_widen_f32x4(counted.lowHalf)
-        let high = vec_widen_f32x4(counted.highHalf)
+        magnitudes = vec_max_u32x8(magnitudes, magnitude)
+        zeros &+= SIMD8<UInt32>.zero.replacing(with: SIMD8<UInt32>.one, where: magnitude .== SIMD8<UInt32>.zero)
+        lowest.replace(with: values, where: values .< lowest)
+        highest.replace(with: values, where: values .> highest)
+        let low = vec_widen_f32x4(values.lowHalf)
+        let high = vec_widen_f32x4(values.highHalf)
         squaresLow += low * low
         squaresHigh += high * high
     }
 
-    func store(into result: inout ValueStatistics) {
-        result.nans = Int(nans.wrappedSum())
-        result.infinities = Int(infinities.wrappedSum())
+    var metNonFinite: Bool { magnitudes.max() >= 0x7F80_0000 }
+
+    var statistics: ValueStatistics {
+        var result = ValueStatistics()
         result.zeros = Int(zeros.wrappedSum())
+        result.minimum = Double(lowest.min())
+        result.maximum = Double(highest.max())
         result.sumOfSquares = (squaresLow + squaresHigh).sum()
-        let low = lowest.min()
-        let high = highest.max()
-        if low <= high {
-            result.minimum = Double(low)
-            result.maximum = Double(high)
-        }
+        return result
     }
 }

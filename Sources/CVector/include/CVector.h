@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 typedef float f32x4 __attribute__((ext_vector_type(4)));
-typedef float f32x8 __attribute__((ext_vector_type(8)));
 typedef double f64x4 __attribute__((ext_vector_type(4)));
 typedef uint32_t u32x8 __attribute__((ext_vector_type(8)));
 typedef uint64_t u64x8 __attribute__((ext_vector_type(8)));
@@ -15,10 +14,6 @@ typedef uint64_t u64x8 __attribute__((ext_vector_type(8)));
 /// True when the CPU has everything that code compiled for x86-64-v3 uses (AVX2, FMA, F16C, BMI2 …).
 bool cvector_cpu_supports_v3(void);
 
-/// The larger of each pair of lanes.
-CVECTOR_INLINE f32x8 vec_max_f32x8(f32x8 a, f32x8 b) { return __builtin_elementwise_max(a, b); }
-/// The smaller of each pair of lanes.
-CVECTOR_INLINE f32x8 vec_min_f32x8(f32x8 a, f32x8 b) { return __builtin_elementwise_min(a, b); }
 /// The larger of each pair of unsigned lanes.
 CVECTOR_INLINE u32x8 vec_max_u32x8(u32x8 a, u32x8 b) { return __builtin_elementwise_max(a, b); }
 /// The same numbers in double precision.
@@ -27,26 +22,25 @@ CVECTOR_INLINE f64x4 vec_widen_f32x4(f32x4 a) { return __builtin_convertvector(a
 /// Philox4x32-10 (Salmon et al., SC 2011) on the eight counters {c0, c1, block + 0 … 7}: `out` receives the four
 /// words of the first counter, then those of the second, and so on.
 CVECTOR_INLINE void vec_philox4x32x8(uint64_t key, uint64_t stream, uint64_t block, uint32_t out[32]) {
+    // Words in the low halves of 64-bit lanes; the high halves are left dirty and masked where they would matter.
+    const u64x8 low = (u64x8)(0xFFFFFFFFull);
     u64x8 blocks = (u64x8)(block) + (u64x8){0, 1, 2, 3, 4, 5, 6, 7};
-    u32x8 c0 = (u32x8)((uint32_t)stream);
-    u32x8 c1 = (u32x8)((uint32_t)(stream >> 32));
-    u32x8 c2 = __builtin_convertvector(blocks, u32x8);
-    u32x8 c3 = __builtin_convertvector(blocks >> 32, u32x8);
+    u64x8 c0 = (u64x8)(stream), c1 = (u64x8)(stream >> 32), c2 = blocks, c3 = blocks >> 32;
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
     for (int round = 0; round < 10; round++) {
-        u64x8 first = __builtin_convertvector(c0, u64x8) * (u64x8)(0xD2511F53ull);
-        u64x8 second = __builtin_convertvector(c2, u64x8) * (u64x8)(0xCD9E8D57ull);
-        c0 = __builtin_convertvector(second >> 32, u32x8) ^ c1 ^ (u32x8)(k0);
-        c1 = __builtin_convertvector(second, u32x8);
-        c2 = __builtin_convertvector(first >> 32, u32x8) ^ c3 ^ (u32x8)(k1);
-        c3 = __builtin_convertvector(first, u32x8);
+        u64x8 first = (c0 & low) * (u64x8)(0xD2511F53ull);
+        u64x8 second = (c2 & low) * (u64x8)(0xCD9E8D57ull);
+        c0 = (second >> 32) ^ c1 ^ (u64x8)(k0);
+        c1 = second;
+        c2 = (first >> 32) ^ c3 ^ (u64x8)(k1);
+        c3 = first;
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
+    // Words 0 and 1 of a block side by side in one 64-bit lane, words 2 and 3 in another.
+    u64x8 front = (c0 & low) | (c1 << 32), back = (c2 & low) | (c3 << 32);
     for (int lane = 0; lane < 8; lane++) {
-        out[4 * lane] = c0[lane];
-        out[4 * lane + 1] = c1[lane];
-        out[4 * lane + 2] = c2[lane];
-        out[4 * lane + 3] = c3[lane];
+        uint64_t pair[2] = {front[lane], back[lane]};
+        __builtin_memcpy(out + 4 * lane, pair, 16);
     }
 }
