@@ -46,7 +46,8 @@ public enum FloatConversion {
                 let floats = UnsafeMutableBufferPointer(rebasing: scratch[..<count])
                 let bytes = UnsafeRawBufferPointer(start: input + start * size, count: count * size)
                 try widen(bytes, from: dtype, into: floats)
-                widen(UnsafeBufferPointer(floats), into: UnsafeMutableBufferPointer(start: output + start, count: count))
+                widen(
+                    UnsafeBufferPointer(floats), into: UnsafeMutableBufferPointer(start: output + start, count: count))
             }
         }
     }
@@ -87,7 +88,8 @@ public enum FloatConversion {
     static func badType(_ dtype: DType) -> Failure {
         Failure(
             .adapterBadDtype, "\(dtype.rawValue) holds no floating-point weights",
-            hint: "weights are F64, F32, F16 or BF16; the F8 number types can be read", details: ["dtype": dtype.rawValue])
+            hint: "weights are F64, F32, F16 or BF16; the F8 number types can be read",
+            details: ["dtype": dtype.rawValue])
     }
 
     private static func floats(

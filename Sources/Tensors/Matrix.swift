@@ -23,7 +23,8 @@ public struct Matrix<Element: BinaryFloatingPoint & Sendable>: Sendable, Equatab
 
     /// A matrix whose elements `body` writes, all of them, in row-major order; the buffer arrives uninitialised.
     @inlinable
-    public init(rows: Int, columns: Int, writtenBy body: (UnsafeMutableBufferPointer<Element>) throws -> Void) rethrows {
+    public init(rows: Int, columns: Int, writtenBy body: (UnsafeMutableBufferPointer<Element>) throws -> Void) rethrows
+    {
         precondition(rows >= 0 && columns >= 0)
         let count = rows * columns
         elements = try [Element](unsafeUninitializedCapacity: count) { buffer, initialized in

@@ -3,17 +3,18 @@ import Testing
 
 @Suite struct CounterRandomTests {
     /// Known answers of philox4x32 with 10 rounds from the Random123 distribution.
-    @Test(arguments: [
-        ([0, 0, 0, 0], [0, 0], [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]),
-        (
-            [0xffff_ffff, 0xffff_ffff, 0xffff_ffff, 0xffff_ffff], [0xffff_ffff, 0xffff_ffff],
-            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
-        ),
-        (
-            [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0],
-            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
-        ),
-    ] as [([UInt32], [UInt32], [UInt32])])
+    @Test(
+        arguments: [
+            ([0, 0, 0, 0], [0, 0], [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]),
+            (
+                [0xffff_ffff, 0xffff_ffff, 0xffff_ffff, 0xffff_ffff], [0xffff_ffff, 0xffff_ffff],
+                [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
+            ),
+            (
+                [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0],
+                [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
+            ),
+        ] as [([UInt32], [UInt32], [UInt32])])
     func knownAnswers(_ counter: [UInt32], _ key: [UInt32], _ expected: [UInt32]) {
         let found = CounterRandom.philox4x32(
             counter: SIMD4(counter[0], counter[1], counter[2], counter[3]), key: SIMD2(key[0], key[1]))
@@ -67,17 +68,19 @@ import Testing
 
     @Test func seedsAndStreamsGiveOtherNumbers() {
         let words = [
-            CounterRandom(seed: 1, stream: "a"), CounterRandom(seed: 2, stream: "a"), CounterRandom(seed: 1, stream: "b"),
+            CounterRandom(seed: 1, stream: "a"), CounterRandom(seed: 2, stream: "a"),
+            CounterRandom(seed: 1, stream: "b"),
             CounterRandom(seed: 1 << 40, stream: "a"),
         ].map { $0.word(0) }
         #expect(Set(words).count == words.count)
     }
 
     /// Known answers of xxHash64 with seed 0.
-    @Test(arguments: [
-        ("", 0xef46_db37_51d8_e999), ("a", 0xd24e_c4f1_a98c_6e5b), ("abc", 0x44bc_2cf5_ad77_0999),
-        ("Nobody inspects the spammish repetition", 0xfbce_a83c_8a37_8bf1),
-    ] as [(String, UInt64)])
+    @Test(
+        arguments: [
+            ("", 0xef46_db37_51d8_e999), ("a", 0xd24e_c4f1_a98c_6e5b), ("abc", 0x44bc_2cf5_ad77_0999),
+            ("Nobody inspects the spammish repetition", 0xfbce_a83c_8a37_8bf1),
+        ] as [(String, UInt64)])
     func streamHash(_ text: String, _ expected: UInt64) {
         #expect(StreamHash.hash64([text]) == expected)
     }

@@ -76,7 +76,9 @@ struct HalfFormat: Sendable, CustomTestStringConvertible {
                 #expect(value.isNaN)
             } else if magnitude == format.infinity {
                 #expect(value == (bits < 0x8000 ? .infinity : -.infinity))
-            } else if Double(value.magnitude) != format.values[Int(magnitude)] || (value.sign == .minus) != (bits >= 0x8000) {
+            } else if Double(value.magnitude) != format.values[Int(magnitude)]
+                || (value.sign == .minus) != (bits >= 0x8000)
+            {
                 Issue.record("\(bits) became \(value)")
             }
         }

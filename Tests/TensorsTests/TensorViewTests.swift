@@ -37,9 +37,10 @@ import Testing
         let memory = try TensorBuffer(name: "memory", dtype: .u8, shape: [256])
         let bytes = UnsafeRawBufferPointer(rebasing: memory.view.bytes[..<(16 * dtype.bits / 8)])
         let view = TensorView(name: "layer.0", dtype: dtype, shape: [4, 4], bytes: bytes, owner: memory)
-        for read in [{ _ = try view.floatMatrix(rows: 4, columns: 4) }, { _ = try view.doubleMatrix(rows: 4, columns: 4) },
-            { _ = try view.statistics() }]
-        {
+        for read in [
+            { _ = try view.floatMatrix(rows: 4, columns: 4) }, { _ = try view.doubleMatrix(rows: 4, columns: 4) },
+            { _ = try view.statistics() },
+        ] {
             let failure = try #require(throws: Failure.self) { try read() }
             #expect(failure.code == .adapterBadDtype)
             #expect(failure.place == "layer.0")
@@ -55,7 +56,9 @@ import Testing
     @Test func doublePrecisionIsReadExactlyOrRoundedOnce() throws {
         let values: [Double] = [1 + 0x1p-40, 1e300, -1e-300, 0.1, .infinity]
         let buffer = try TensorBuffer(name: "x", dtype: .f64, shape: [5])
-        for (i, value) in values.enumerated() { buffer.bytes.storeBytes(of: value, toByteOffset: 8 * i, as: Double.self) }
+        for (i, value) in values.enumerated() {
+            buffer.bytes.storeBytes(of: value, toByteOffset: 8 * i, as: Double.self)
+        }
         #expect(try buffer.view.doubleMatrix(rows: 1, columns: 5).elements == values)
         #expect(try buffer.view.floatMatrix(rows: 1, columns: 5).elements == values.map(Float.init))
     }

@@ -31,7 +31,8 @@ import Testing
         var values = (0..<count).map { (random.uniform(UInt64($0)) - 0.25) * 1000 }
         for i in stride(from: 3, to: count, by: 11) { values[i] = i % 2 == 0 ? 0 : -0.0 }
         let view = try TensorBuffer(
-            name: "x", dtype: dtype, matrix: Matrix(rows: 1, columns: count, elements: values)).view
+            name: "x", dtype: dtype, matrix: Matrix(rows: 1, columns: count, elements: values)
+        ).view
         let stored = try view.doubleMatrix(rows: 1, columns: count).elements
         ValueScanTests.compare(try view.statistics(), ValueScanTests.reference(stored))
     }
@@ -42,7 +43,8 @@ import Testing
             var values = (0..<9001).map { Float($0 % 100) }
             for (k, place) in places.enumerated() { values[place] = [.nan, .infinity, -.infinity][k % 3] }
             let view = try TensorBuffer(
-                name: "x", dtype: dtype, matrix: Matrix(rows: 1, columns: values.count, elements: values)).view
+                name: "x", dtype: dtype, matrix: Matrix(rows: 1, columns: values.count, elements: values)
+            ).view
             let found = try view.statistics()
             ValueScanTests.compare(found, ValueScanTests.reference(values.map(Double.init)))
             #expect(!found.allFinite)

@@ -130,14 +130,17 @@ extension Double: BLASScalar {
     }
 
     public static func gesv(
-        n: Int32, columns: Int32, a: UnsafeMutablePointer<Double>, lda: Int32, b: UnsafeMutablePointer<Double>, ldb: Int32
+        n: Int32, columns: Int32, a: UnsafeMutablePointer<Double>, lda: Int32, b: UnsafeMutablePointer<Double>,
+        ldb: Int32
     ) -> Int32 {
         BLASThreads.single()
         var pivots = [Int32](repeating: 0, count: max(1, Int(n)))
         return LAPACKE_dgesv_work(LAPACK_COL_MAJOR, n, columns, a, lda, &pivots, b, ldb)
     }
 
-    public static func firstNonFinite(_ values: UnsafeBufferPointer<Double>) -> Int? { ValueScan.firstNonFinite(values) }
+    public static func firstNonFinite(_ values: UnsafeBufferPointer<Double>) -> Int? {
+        ValueScan.firstNonFinite(values)
+    }
 }
 
 private let lower = CChar(UInt8(ascii: "L"))

@@ -11,7 +11,7 @@ public protocol BLASScalar: BinaryFloatingPoint & Sendable {
     static func gemm(
         transposeA: Bool, transposeB: Bool, m: Int32, n: Int32, k: Int32, alpha: Self, a: UnsafePointer<Self>,
         lda: Int32, b: UnsafePointer<Self>, ldb: Int32, beta: Self, c: UnsafeMutablePointer<Self>, ldc: Int32)
-    /// Upper triangle of C := alpha · A·Aᵀ + beta · C (or AᵀA with `transpose`), row-major; C is n×n, k the length of sums.
+    /// Upper triangle of C := alpha · A·Aᵀ + beta · C (or AᵀA with `transpose`), row-major; C is n×n, sums have k terms.
     static func syrk(
         transpose: Bool, n: Int32, k: Int32, alpha: Self, a: UnsafePointer<Self>, lda: Int32, beta: Self,
         c: UnsafeMutablePointer<Self>, ldc: Int32)
@@ -33,14 +33,17 @@ public protocol BLASScalar: BinaryFloatingPoint & Sendable {
     /// Thin SVD by divide and conquer of a column-major m×n matrix; destroys `a`. Result > 0: no convergence.
     static func gesdd(
         m: Int32, n: Int32, a: UnsafeMutablePointer<Self>, lda: Int32, s: UnsafeMutablePointer<Self>,
-        u: UnsafeMutablePointer<Self>, ldu: Int32, vt: UnsafeMutablePointer<Self>, ldvt: Int32) throws -> Int32
+        u: UnsafeMutablePointer<Self>, ldu: Int32, vt: UnsafeMutablePointer<Self>, ldvt: Int32
+    ) throws -> Int32
     /// Thin SVD by QR iteration, the slower and more patient sister of `gesdd`.
     static func gesvd(
         m: Int32, n: Int32, a: UnsafeMutablePointer<Self>, lda: Int32, s: UnsafeMutablePointer<Self>,
-        u: UnsafeMutablePointer<Self>, ldu: Int32, vt: UnsafeMutablePointer<Self>, ldvt: Int32) throws -> Int32
+        u: UnsafeMutablePointer<Self>, ldu: Int32, vt: UnsafeMutablePointer<Self>, ldvt: Int32
+    ) throws -> Int32
     /// Eigenvalues, ascending, and vectors (columns, column-major, in place of `a`) of a symmetric matrix whose lower
     /// triangle in column-major order is given. Result > 0: no convergence.
-    static func syevd(n: Int32, a: UnsafeMutablePointer<Self>, lda: Int32, w: UnsafeMutablePointer<Self>) throws -> Int32
+    static func syevd(n: Int32, a: UnsafeMutablePointer<Self>, lda: Int32, w: UnsafeMutablePointer<Self>) throws
+        -> Int32
     /// Solves A·X = B by LU with partial pivoting, column-major; destroys both. Result > 0: A is singular.
     static func gesv(
         n: Int32, columns: Int32, a: UnsafeMutablePointer<Self>, lda: Int32, b: UnsafeMutablePointer<Self>, ldb: Int32

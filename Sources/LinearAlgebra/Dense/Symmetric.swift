@@ -65,7 +65,8 @@ public func solveUpper<S: BLASScalar>(_ r: Matrix<S>, _ b: Matrix<S>, transposed
     r.elements.withUnsafeBufferPointer { r in
         x.elements.withUnsafeMutableBufferPointer { x in
             guard let r = r.baseAddress, let x = x.baseAddress else { return }
-            S.trsmUpper(left: true, transpose: transposed, m: sizes.0, n: sizes.1, u: r, ldu: sizes.0, b: x, ldb: sizes.1)
+            S.trsmUpper(
+                left: true, transpose: transposed, m: sizes.0, n: sizes.1, u: r, ldu: sizes.0, b: x, ldb: sizes.1)
         }
     }
     return x

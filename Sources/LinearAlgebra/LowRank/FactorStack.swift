@@ -1,11 +1,11 @@
 import Diagnostics
 import Tensors
 
-/// One side of several low-rank updates as one tall matrix S of `length` × `count`: the columns of all B_i side by side,
-/// or the columns of all A_iᵀ.
+/// One side of several low-rank updates as one tall matrix S of `length` × `count`: the columns of all B_i side by
+/// side, or the columns of all A_iᵀ.
 ///
-/// The numbers stay in single precision where they are; products convert them to double precision tile by tile. The
-/// length of a tile is fixed and tiles begin at its multiples, so that results do not depend on who asks for which part.
+/// The numbers stay in single precision where they are; products convert them to double precision tile by tile.
+/// Tiles have one fixed length and begin at its multiples, so that results do not depend on who asks for which part.
 struct FactorStack: Sendable {
     enum Side: Sendable {
         /// Parts are length×r_i (B): a tile is some rows, tile×count in row-major order.

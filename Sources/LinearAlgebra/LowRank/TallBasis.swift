@@ -13,9 +13,9 @@ public enum BasisRoute: String, Sendable, CaseIterable {
 
 /// A QR factorisation S = Q·R of a stack of factors, in double precision.
 ///
-/// Q is known by its vectors (Householder) or by coefficients on the columns of S: Q = S·R⁻¹, so that Q·M is one product
-/// S·(R⁻¹M) with the stored factors. Columns of S that are entirely zero do not take part in the second form; then Q
-/// has fewer than min(length, count) vectors.
+/// Q is known by its vectors (Householder) or by coefficients on the columns of S: Q = S·R⁻¹, so that Q·M is one
+/// product S·(R⁻¹M) with the stored factors. Columns of S that are entirely zero do not take part in the second form;
+/// then Q has fewer than min(length, count) vectors.
 struct TallBasis: Sendable {
     /// Reciprocal condition number of the Gram matrix of normalised columns from which on its Cholesky factor is
     /// taken: the vectors are orthonormal to about 1e-16 / 1e-5 · a small factor, below 1e-10.

@@ -3,8 +3,8 @@ import Tensors
 /// A tall matrix P = S·X or P = Q·X of which any part can be written out: S is a stack of stored factors, Q an
 /// orthonormal basis of their range.
 ///
-/// Left products have the rows of P as rows (m×q); right products are written transposed (q×n), as a factor A is stored.
-/// Each entry is the same whatever part is asked for, on every thread.
+/// Left products have the rows of P as rows (m×q); right products are written transposed (q×n), as a factor A is
+/// stored. Each entry is the same whatever part is asked for, on every thread.
 public struct TallProduct: Sendable {
     let stack: FactorStack
     /// Coefficients on the columns of S, or on those of Q.
