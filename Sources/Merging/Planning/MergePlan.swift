@@ -40,7 +40,8 @@ public struct ModulePlan: Sendable {
     public var module: String
     /// Registered method id, e.g. `ties`, or PEFT's `combination_type` with `compat: peft`.
     public var method: String
-    /// The adapters that take part, in recipe order; those that lack the module are absent (or zero, by `missing`).
+    /// The adapters that take part, in recipe order. With `missing: zero` an adapter without the module is listed too
+    /// and counts as a zero update; otherwise every one listed has the module.
     public var operands: [ModuleOperand]
     /// Parameters of the method (`lambda`, `k`, …), validated and completed with defaults.
     public var parameters: [String: ParameterValue]
@@ -135,6 +136,8 @@ public struct StagePlan: Sendable {
     public var name: String
     public var compatibility: Compatibility
     public var operands: [NamedAdapter]
+    /// For each operand the entry of the recipe's `models` that named it (a tag names several).
+    public var operandEntries: [Int]
     /// Sorted by module name.
     public var modules: [ModulePlan]
     public var missing: MissingRule
@@ -146,6 +149,8 @@ public struct StagePlan: Sendable {
     public var memoryLimitBytes: Int
     public var threads: Int
     public var output: OutputPlan
+    /// `base_model` of the recipe.
+    public var baseModel: String?
     /// Operands that are results of earlier stages: index into `operands` → name of the stage. Until that stage has
     /// run, `operands[index].adapter` is an outline: modules with shapes, rank 0 and no weights.
     public var pendingOperands: [Int: String]
@@ -161,12 +166,14 @@ public struct StagePlan: Sendable {
     public init(
         name: String, compatibility: Compatibility, operands: [NamedAdapter], modules: [ModulePlan],
         missing: MissingRule, others: OthersRule, zeroNonFinite: Bool, allowBaseMismatch: Bool, seed: UInt64?,
-        memoryLimitBytes: Int, threads: Int, output: OutputPlan, pendingOperands: [Int: String] = [:],
+        memoryLimitBytes: Int, threads: Int, output: OutputPlan, baseModel: String? = nil,
+        operandEntries: [Int]? = nil, pendingOperands: [Int: String] = [:],
         padRanks: Bool = false, post: [PostStepPlan] = [], omittedModules: [String] = [], notes: [PlanNote] = []
     ) {
         self.name = name
         self.compatibility = compatibility
         self.operands = operands
+        self.operandEntries = operandEntries ?? Array(operands.indices)
         self.modules = modules
         self.missing = missing
         self.others = others
@@ -176,6 +183,7 @@ public struct StagePlan: Sendable {
         self.memoryLimitBytes = memoryLimitBytes
         self.threads = threads
         self.output = output
+        self.baseModel = baseModel
         self.pendingOperands = pendingOperands
         self.padRanks = padRanks
         self.post = post
