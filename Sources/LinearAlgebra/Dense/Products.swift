@@ -51,6 +51,8 @@ public func symmetricProduct<S: BLASScalar>(_ a: Matrix<S>, transposed: Bool = f
 
 extension Matrix {
     /// Copies the upper triangle of a square matrix to the lower one.
+    @_specialize(where Element == Float)
+    @_specialize(where Element == Double)
     mutating func mirrorUpperTriangle() {
         let n = rows
         elements.withUnsafeMutableBufferPointer { c in

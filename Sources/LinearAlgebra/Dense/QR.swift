@@ -21,6 +21,8 @@ public func thinQR<S: BLASScalar>(_ a: Matrix<S>, place: String = "QR") throws -
 }
 
 /// QR of A from its transpose: the memory of a row-major n×m matrix is A in column-major order.
+@_specialize(where S == Float)
+@_specialize(where S == Double)
 func householder<S: BLASScalar>(
     ofTransposed transposed: Matrix<S>
 ) throws -> (qTransposed: Matrix<S>, r: Matrix<S>) {

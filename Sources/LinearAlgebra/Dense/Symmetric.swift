@@ -36,6 +36,8 @@ public func symmetricEigen<S: BLASScalar>(_ a: Matrix<S>, place: String = "eigen
 ///
 /// - Returns: nil when A is not positive definite.
 /// - Throws: `merge.non_finite`, `numeric.dimension_limit`.
+@_specialize(where S == Float)
+@_specialize(where S == Double)
 public func cholesky<S: BLASScalar>(_ a: Matrix<S>, place: String = "Cholesky factor") throws -> Matrix<S>? {
     precondition(a.rows == a.columns)
     try requireFinite(a, place: place)
