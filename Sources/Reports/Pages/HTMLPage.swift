@@ -1,0 +1,143 @@
+/// One self-contained HTML file: no script, style, font or image comes from elsewhere.
+///
+/// It follows the reader's light or dark setting, is readable without JavaScript (sorting tables is all the script
+/// does), and carries its data as JSON so that every figure can be recomputed.
+public struct HTMLPage: Sendable {
+    /// A table of texts; the first row is the heading.
+    public struct Table: Sendable {
+        public var heading: [String]
+        public var rows: [[String]]
+        /// Columns that hold numbers: aligned right, sorted as numbers.
+        public var numeric: Set<Int>
+
+        public init(heading: [String], rows: [[String]], numeric: Set<Int> = []) {
+            self.heading = heading
+            self.rows = rows
+            self.numeric = numeric
+        }
+    }
+
+    public enum Block: Sendable {
+        case paragraph(String)
+        case table(Table)
+        /// Text shown as it is, e.g. a recipe.
+        case code(String)
+        case figure(HeatMap)
+    }
+
+    public struct Section: Sendable {
+        public var title: String
+        public var blocks: [Block]
+
+        public init(_ title: String, _ blocks: [Block]) {
+            self.title = title
+            self.blocks = blocks
+        }
+    }
+
+    public var title: String
+    /// Stands under the title: what made the page, from what, when.
+    public var origin: String
+    public var sections: [Section]
+    /// A JSON text, embedded in the element with the id `data`.
+    public var data: String
+
+    public init(title: String, origin: String, sections: [Section], data: String = "null") {
+        self.title = title
+        self.origin = origin
+        self.sections = sections
+        self.data = data
+    }
+
+    /// The file's content.
+    public var html: String {
+        var text = """
+            <!DOCTYPE html>
+            <html lang="en">
+            <head>
+            <meta charset="utf-8">
+            <meta name="viewport" content="width=device-width, initial-scale=1">
+            <meta name="color-scheme" content="light dark">
+            <title>\(MarkupText.escaped(title))</title>
+            <style>\(Self.style)</style>
+            </head>
+            <body>
+            <header><h1>\(MarkupText.escaped(title))</h1><p>\(MarkupText.escaped(origin))</p></header>
+            <main>
+
+            """
+        for section in sections {
+            text += "<section>\n<h2>\(MarkupText.escaped(section.title))</h2>\n"
+            for block in section.blocks { text += markup(of: block) }
+            text += "</section>\n"
+        }
+        text += "</main>\n<script type=\"application/json\" id=\"data\">\(MarkupText.scriptData(data))</script>\n"
+        text += "<script>\(Self.script)</script>\n</body>\n</html>\n"
+        return text
+    }
+
+    private func markup(of block: Block) -> String {
+        switch block {
+        case .paragraph(let text): "<p>\(MarkupText.escaped(text))</p>\n"
+        case .code(let text):
+            "<pre>\(text.split(separator: "\n", omittingEmptySubsequences: false).map { MarkupText.escaped(String($0)) }.joined(separator: "\n"))</pre>\n"
+        case .figure(let figure): "<div class=\"figure\">\(figure.svg)</div>\n"
+        case .table(let table): markup(of: table)
+        }
+    }
+
+    private func markup(of table: Table) -> String {
+        func cells(_ row: [String], _ tag: String) -> String {
+            row.enumerated().map { index, cell in
+                "<\(tag)\(table.numeric.contains(index) ? " class=\"n\"" : "")>\(MarkupText.escaped(cell))</\(tag)>"
+            }.joined()
+        }
+        var text = "<div class=\"scroll\"><table>\n<thead><tr>\(cells(table.heading, "th"))</tr></thead>\n<tbody>\n"
+        for row in table.rows { text += "<tr>\(cells(row, "td"))</tr>\n" }
+        return text + "</tbody>\n</table></div>\n"
+    }
+
+    static let style = """
+
+        :root { --ink: #1c1c1e; --soft: #5b5b63; --paper: #fbfbfa; --line: #d9d9de; --band: #f1f1ef; --mark: #0b5cad; }
+        @media (prefers-color-scheme: dark) {
+          :root { --ink: #ececf0; --soft: #a9a9b3; --paper: #17171a; --line: #3a3a42; --band: #202026; --mark: #7db7f0; }
+        }
+        body { margin: 0 auto; max-width: 72rem; padding: 1.5rem; color: var(--ink); background: var(--paper);
+          font: 15px/1.5 system-ui, sans-serif; }
+        h1 { font-size: 1.6rem; margin: 0 0 .25rem; }
+        h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid var(--line); padding-bottom: .25rem; }
+        header p { margin: 0; color: var(--soft); }
+        .scroll, .figure { overflow-x: auto; }
+        .figure { margin: 1rem 0; }
+        table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+        th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
+        th { color: var(--soft); font-weight: 600; cursor: pointer; }
+        th[aria-sort] { color: var(--mark); }
+        tbody tr:hover { background: var(--band); }
+        .n { text-align: right; }
+        pre { background: var(--band); border: 1px solid var(--line); border-radius: 6px; padding: .8rem; overflow-x: auto;
+          font-size: 13px; }
+
+        """
+
+    static let script = """
+
+        document.querySelectorAll("th").forEach(function (head) {
+          head.addEventListener("click", function () {
+            var row = head.parentNode, table = row.closest("table"), body = table.tBodies[0];
+            var column = Array.prototype.indexOf.call(row.children, head);
+            var down = head.getAttribute("aria-sort") === "ascending";
+            var number = head.classList.contains("n");
+            Array.prototype.forEach.call(row.children, function (other) { other.removeAttribute("aria-sort"); });
+            head.setAttribute("aria-sort", down ? "descending" : "ascending");
+            Array.prototype.slice.call(body.rows).sort(function (a, b) {
+              var x = a.cells[column].textContent, y = b.cells[column].textContent;
+              var order = number ? (parseFloat(x) || 0) - (parseFloat(y) || 0) : x.localeCompare(y);
+              return down ? -order : order;
+            }).forEach(function (line) { body.appendChild(line); });
+          });
+        });
+
+        """
+}
