@@ -19,7 +19,7 @@ struct MachineFacts {
             ("processors", .integer(ProcessInfo.processInfo.activeProcessorCount)),
             ("threads", .integer(session.threads)),
             ("memory_bytes", .integer(Int(ProcessInfo.processInfo.physicalMemory))),
-            ("blas_core", .string(BLASLibrary.coreName)),
+            ("blas_core", .string(BLASThreads.coreName)),
         ]
         for name in ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"] {
             guard let value = environment[name], !value.isEmpty else { continue }
@@ -51,24 +51,23 @@ struct MachineFacts {
     }
 }
 
-/// The kind of file system under a path.
+/// The kind of file system under a path, from the system's list of mounts.
 struct FileSystem {
     let name: String
-    let isNetwork: Bool
+
+    var isNetwork: Bool { ["nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "fuse.sshfs"].contains(name) }
 
     init(of path: String) {
-        var status = statfs()
-        guard statfs(path, &status) == 0 else {
-            (name, isNetwork) = ("unknown", false)
-            return
+        let target = URL(filePath: path).resolvingSymlinksInPath().path
+        var best = (mount: "", kind: "unknown")
+        let mounts = (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)) ?? ""
+        for line in mounts.split(separator: "\n") {
+            let fields = line.split(separator: " ")
+            guard fields.count >= 3 else { continue }
+            let mount = String(fields[1])
+            let holds = mount == "/" || target == mount || target.hasPrefix(mount + "/")
+            if holds, mount.count >= best.mount.count { best = (mount, String(fields[2])) }
         }
-        let known: [Int: (String, Bool)] = [
-            0xEF53: ("ext4", false), 0x0102_1994: ("tmpfs", false), 0x5846_5342: ("xfs", false),
-            0x9123_683E: ("btrfs", false), 0x794C_7630: ("overlay", false), 0x2FC1_2FC1: ("zfs", false),
-            0x6969: ("nfs", true), 0xFF53_4D42: ("cifs", true), 0xFE53_4D42: ("smb2", true), 0x0102_1997: ("9p", true),
-            0x6573_5546: ("fuse", false),
-        ]
-        let kind = Int(status.f_type) & 0xFFFF_FFFF
-        (name, isNetwork) = known[kind] ?? ("0x" + String(kind, radix: 16), false)
+        name = best.kind
     }
 }

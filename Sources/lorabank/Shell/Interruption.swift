@@ -8,7 +8,8 @@ import Synchronization
 enum Interruption {
     private static let status = Atomic<Int32>(0)
     private static let cooperating = Atomic<Bool>(false)
-    private static let sources = Mutex<[any DispatchSourceSignal]>([])
+    /// Kept alive for the life of the process; written once, before any other thread exists.
+    nonisolated(unsafe) private static var sources: [any DispatchSourceSignal] = []
 
     /// True once a signal has come; long work asks this.
     static var isRequested: Bool { status.load(ordering: .relaxed) != 0 }
@@ -20,7 +21,7 @@ enum Interruption {
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global(qos: .userInteractive))
             source.setEventHandler { received(status) }
             source.resume()
-            sources.withLock { $0.append(source) }
+            sources.append(source)
         }
     }
 

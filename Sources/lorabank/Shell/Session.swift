@@ -10,7 +10,7 @@ final class Session {
     let options: GlobalOptions
     let environment: [String: String]
     let colours: Colours
-    let progress: any ProgressReporting
+    let progress: any Diagnostics.ProgressReporting
     let threads: Int
     /// Exit status so far: that of the worst failure reported.
     private(set) var status: Int32 = 0

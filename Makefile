@@ -1,0 +1,77 @@
+# LoRABank. `make quickstart` and `make test` are all a newcomer needs; both install what is missing first.
+
+SHELL := /bin/bash
+PACKAGES := libopenblas-dev libopenblas0-pthread liblapacke-dev libsqlite3-dev libarchive-dev pkg-config
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+RELEASE := .build/release/lorabank
+INTEROP := .build/interop
+
+.PHONY: help setup build quickstart test test-release crash bench interop docs format lint clean
+
+help:
+	@echo "setup       install the system packages (Debian, Ubuntu)"
+	@echo "build       build .build/release/lorabank"
+	@echo "quickstart  setup, build, and the main job on the starter adapters; writes quickstart/report.html"
+	@echo "test        the whole test suite"
+	@echo "test-release  the numeric suites on optimised code, as it ships"
+	@echo "crash       kill imports and merges 100 times and check the bank each time"
+	@echo "bench       benchmarks as JSON"
+	@echo "interop     load merged exports with the peft library and compare the updates"
+	@echo "docs        write docs/commands.md and docs/errors.md from the program"
+	@echo "format      rewrite the sources in the house style;  lint: check it"
+	@echo "clean       remove everything that was built"
+
+# Installs only what is missing, so that a second run takes no time and needs no network.
+setup:
+	@missing=""; for package in $(PACKAGES); do \
+		dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q "ok installed" || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		echo "installing:$$missing"; \
+		$(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
+	@command -v swift >/dev/null || { echo "Swift 6.3 or newer is needed: https://www.swift.org/install/linux" >&2; exit 1; }
+
+build: setup
+	swift build -c release --product lorabank
+
+quickstart: build
+	scripts/quickstart.sh $(RELEASE)
+
+test: setup
+	swift test
+
+test-release: setup
+	swift test -c release -Xswiftc -enable-testing --filter "TensorsTests|LinearAlgebraTests|MergingTests"
+
+crash: setup
+	swift build --product lorabank
+	scripts/crash.sh .build/debug/lorabank 100
+
+# An environment may pin OpenBLAS to slow kernels: figures are taken without the pins.
+bench: setup
+	swift build -c release --product lorabank-bench
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE .build/release/lorabank-bench
+
+$(INTEROP)/bin/python:
+	python3 -m venv $(INTEROP)
+	$(INTEROP)/bin/pip install --quiet --disable-pip-version-check "torch==2.13.0+cpu" || \
+		$(INTEROP)/bin/pip install --quiet --disable-pip-version-check torch
+	$(INTEROP)/bin/pip install --quiet --disable-pip-version-check "peft==0.21.2" safetensors numpy
+
+interop: build $(INTEROP)/bin/python
+	$(INTEROP)/bin/python scripts/interop.py $(RELEASE)
+
+docs: setup
+	swift build --product lorabank
+	.build/debug/lorabank help --markdown > docs/commands.md
+	.build/debug/lorabank errors --markdown > docs/errors.md
+
+format:
+	swift format -i -r Sources Tests Package.swift
+
+lint:
+	swift format lint --strict -r Sources Tests Package.swift
+
+clean:
+	rm -rf .build quickstart
