@@ -1,7 +1,7 @@
 # LoRABank. `make quickstart` and `make test` are all a newcomer needs; both install what is missing first.
 
 SHELL := /bin/bash
-PACKAGES := libopenblas-dev libopenblas0-pthread liblapacke-dev libsqlite3-dev libarchive-dev pkg-config
+PACKAGES := libopenblas-dev libopenblas0-pthread liblapacke-dev libsqlite3-dev libarchive-dev libpng-dev libturbojpeg0-dev pkg-config
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 RELEASE := .build/release/lorabank
 INTEROP := .build/interop

@@ -112,7 +112,10 @@ let package = Package(
         .testTarget(name: "HouseTests"),
         .testTarget(
             name: "CommandTests",
-            dependencies: ["lorabank", "WeightFiles", "Tensors", "Adapters", "Diagnostics", "Digests"]),
+            dependencies: [
+                "lorabank", "WeightFiles", "Tensors", "Adapters", "Diagnostics", "Digests",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

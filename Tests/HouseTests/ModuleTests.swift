@@ -33,7 +33,7 @@ import Testing
     /// Outside packages and C libraries: each has one door.
     static let doors: [String: String] = [
         "GRDB": "Bank", "Yams": "Merging", "Crypto": "Digests", "ArgumentParser": "lorabank", "CArchive": "WeightFiles",
-        "COpenBLAS": "LinearAlgebra", "CLAPACKE": "LinearAlgebra",
+        "COpenBLAS": "LinearAlgebra", "CLAPACKE": "LinearAlgebra", "CPNG": "Training", "CTurboJPEG": "Training",
     ]
 
     static let system: Set<String> = ["Foundation", "FoundationEssentials", "Glibc", "Dispatch", "Synchronization", "Testing"]
@@ -49,7 +49,7 @@ import Testing
 
     @Test func `every folder of Sources is known here`() throws {
         let folders = try FileManager.default.contentsOfDirectory(atPath: SourceTree.root + "/Sources")
-        let known = Set(Self.arrows.keys).union(["CVector", "COpenBLAS", "CLAPACKE", "CArchive", "lorabank", "lorabank-bench"])
+        let known = Set(Self.arrows.keys).union(["CVector", "lorabank", "lorabank-bench"]).union(Self.doors.keys)
         #expect(Set(folders).subtracting(known).isEmpty)
     }
 
@@ -68,12 +68,13 @@ import Testing
         #expect(declared.count >= 10)
         for (name, dependencies) in declared {
             guard let allowed = Self.arrows[name] else { continue }
-            #expect(dependencies.subtracting(allowed).isEmpty, "\(name) depends on \(dependencies.subtracting(allowed).sorted())")
+            let stray = dependencies.subtracting(allowed).filter { Self.doors[$0] != name }
+            #expect(stray.isEmpty, "\(name) depends on \(stray.sorted())")
         }
     }
 
     @Test func `the allowed arrows have no circle`() {
-        var settled: Set<String> = ["CVector", "COpenBLAS", "CLAPACKE", "CArchive"]
+        var settled = Set(Self.doors.keys).union(["CVector"])
         var open = Self.arrows
         while let next = open.first(where: { $0.value.isSubset(of: settled) }) {
             settled.insert(next.key)

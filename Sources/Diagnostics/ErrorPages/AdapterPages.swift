@@ -31,7 +31,7 @@ extension ErrorPage {
             .configUnsupportedType, cause: "The adapter is of a kind that is no weight update (prompts, prefixes) or not known.",
             example: "\"peft_type\": \"PROMPT_TUNING\"", remedy: "Only weight updates can be kept and merged: LoRA first of all."),
         .error(
-            .configFeatureUnsupported, cause: "The configuration uses a feature that changes the meaning of the weights in a way this program does not compute.",
+            .configFeatureUnsupported, cause: "The configuration uses a feature that gives the weights a meaning this program does not compute.",
             example: "\"layer_replication\": [[0, 16], [8, 24]]", remedy: "Train or save the adapter without that feature."),
     ]
 

@@ -64,7 +64,7 @@ extension ErrorPage {
             remedy: "Unpack it and import the folder: every adapter below is found."),
         .error(
             .pickleRefused, cause: "The weights are a Python pickle. Reading one can run any program, so none is read.",
-            example: "adapter_model.bin", remedy: "Convert it to safetensors in an environment that may be lost: `safetensors.torch.save_file(torch.load(…, weights_only=True), …)`."),
+            example: "adapter_model.bin", remedy: "In an environment that may be lost, load it with `weights_only=True` and save it with safetensors."),
         .error(
             .pickleForbiddenOpcode, cause: "The pickle holds an instruction that plain tensors never need.",
             example: "REDUCE on os.system", remedy: "Do not load this file with any program."),

@@ -84,4 +84,19 @@ extension ErrorPage {
             .internalDefect, cause: "The program contradicted itself. This is a defect, not a mistake of yours.",
             example: "lorabank merge … ended with exit 1", remedy: "Please report it with the command, the version and the output of `-vv`."),
     ]
+
+    static let dataPages: [ErrorPage] = [
+        .error(
+            .dataMalformed, cause: "A data set's file is damaged or contradicts itself or its labels.",
+            example: "10,000 images and 9,999 labels", remedy: "Fetch the data set again and compare its check sums."),
+        .error(
+            .dataUnsupported, cause: "The data are valid, but of a kind that the program does not read.",
+            example: "a colour image where grey ones are expected", remedy: "Convert the data; docs/ lists the formats."),
+        .error(
+            .dataMissing, cause: "A data set, a split or a column is not there.",
+            example: "split: test without test.tsv", remedy: "Check the folder and the names in meta.json."),
+        .error(
+            .dataTooFew, cause: "There are fewer samples than were asked for.",
+            example: "100 samples per class of a class that has 60", remedy: "Ask for fewer, or add data."),
+    ]
 }

@@ -11,7 +11,7 @@ struct Find: BankCommand {
 
     @Argument(help: ArgumentHelp("Words, \"phrases\", field:value, field<=number.", valueName: "query"))
     var words: [String]
-    @Option(help: ArgumentHelp("Order, as in list.", valueName: "key"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Order, as in list.", valueName: "key"))
     var sort = "name"
     @OptionGroup(title: "Global options") var global: GlobalOptions
 

@@ -16,7 +16,7 @@ struct List: BankCommand {
     var tags: [String] = []
     @Option(name: .customLong("state"), help: "Only this state: pending, approved, rejected, revoked. Repeatable.")
     var states: [ApprovalState] = []
-    @Option(help: ArgumentHelp("Order: name, version, state, base, rank, modules, parameters, bytes, created; -KEY falls.", valueName: "key"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Order: name, version, state, base, rank, modules, parameters, bytes, created; -KEY falls.", valueName: "key"))
     var sort = "name"
     @OptionGroup(title: "Global options") var global: GlobalOptions
 

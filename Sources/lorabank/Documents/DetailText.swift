@@ -20,7 +20,7 @@ struct DetailText {
             ("name", row.reference + (detail.aliases.isEmpty ? "" : " (alias \(detail.aliases.joined(separator: ", ")))")),
             ("state", row.state.rawValue),
             ("base", row.baseModel.isEmpty ? "unknown" : row.baseModel + (row.baseRevision.isEmpty ? "" : "@" + row.baseRevision)),
-            ("weights", "\(row.modules) modules, rank \(AdapterTable.rank(row)), \(Quantities.count(row.parameters)) parameters, \(row.dtype), \(Quantities.bytes(row.bytes))"),
+            ("weights", weights),
             ("tags", AdapterTable.tags(row.tags)), ("object", row.object), ("update", row.deltaID),
             ("source", "\(row.source) as \(row.format)" + (row.origin.map { " from " + $0 } ?? "")),
             ("added", "\(row.createdAt) by \(row.createdBy) (\(Timestamp.ago(row.createdAt)))"),
@@ -38,6 +38,12 @@ struct DetailText {
         return lines.filter { !$0.1.isEmpty }.map { name, value in
             session.colours.bold(name) + String(repeating: " ", count: max(1, 9 - name.count)) + ForeignText.escaped(value) + "\n"
         }.joined()
+    }
+
+    private var weights: String {
+        let row = detail.row
+        return "\(row.modules) modules, rank \(AdapterTable.rank(row)), \(Quantities.count(row.parameters)) parameters, "
+            + "\(row.dtype), \(Quantities.bytes(row.bytes))"
     }
 
     private func findings(_ session: Session) -> String {

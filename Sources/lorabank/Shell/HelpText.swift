@@ -40,6 +40,7 @@ struct HelpText {
             } else if inGlobal, !line.isEmpty, !line.hasPrefix(" ") {
                 inGlobal = false
             }
+            if line.hasPrefix("  --version ") { continue }
             if inGlobal { global.append(line) } else { own.append(line) }
         }
         while global.last?.isEmpty == true { global.removeLast() }

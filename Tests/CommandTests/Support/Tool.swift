@@ -82,15 +82,15 @@ struct Tool: Sendable {
             posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT, 0o600)
         }
         posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT, 0o600)
-        posix_spawn_file_actions_addchdir_np(&actions, folder)
         var all = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("LORABANK_") && $0.key != "NO_COLOR" }
         all["HOME"] = folder
         all.merge(environment) { $1 }
-        let argv = ([Tool.path] + arguments).map { strdup($0) } + [nil]
+        // `env -C` changes the folder and then becomes the program: the process stays the same.
+        let argv = (["env", "-C", folder, Tool.path] + arguments).map { strdup($0) } + [nil]
         let envp = all.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { (argv + envp).forEach { free($0) } }
         var process = pid_t()
-        let error = posix_spawn(&process, Tool.path, &actions, nil, argv, envp)
+        let error = posix_spawn(&process, "/usr/bin/env", &actions, nil, argv, envp)
         try #require(error == 0, "cannot start \(Tool.path): \(String(cString: strerror(error)))")
         return process
     }

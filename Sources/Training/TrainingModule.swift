@@ -1,0 +1,7 @@
+// Training: data sets, tokenizers and what learns from them.
+//
+// `Data/` reads images and text in their usual files (IDX, PNG, JPEG, NPY, CIFAR, TSV, folders) into `Dataset`s whose
+// splits keep test data out of training by their types. `Tokenizers/` turns text into token ids as WordPiece and
+// byte-pair models do.
+//
+// Begin reading at `Data/Dataset.swift`.
