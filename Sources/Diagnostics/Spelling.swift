@@ -1,7 +1,9 @@
 /// "Did you mean": the nearest known words.
 public enum Spelling {
     /// The candidates within edit distance 2 of `word` (1 for words of up to 3 letters), nearest first.
-    public static func suggestions(for word: String, among candidates: some Sequence<String>, limit: Int = 3) -> [String] {
+    public static func suggestions(
+        for word: String, among candidates: some Sequence<String>, limit: Int = 3
+    ) -> [String] {
         let bound = word.count <= 3 ? 1 : 2
         let scored = candidates.compactMap { candidate -> (distance: Int, word: String)? in
             guard abs(candidate.count - word.count) <= bound else { return nil }

@@ -12,7 +12,8 @@ enum Launch {
     static func main() {
         guard cvector_cpu_supports_v3() else {
             StandardStream.error.write(
-                "error[io.failed]: this processor lacks AVX2 or FMA, which lorabank needs (any x86-64 made since about 2013 has them)\n")
+                "error[io.failed]: this processor lacks AVX2 or FMA, which lorabank needs (any x86-64 made since about 2013 has them)\n"
+            )
             Program.end(10)
         }
         Program.run(Array(CommandLine.arguments.dropFirst()))
@@ -48,6 +49,6 @@ struct LoRABank: ParsableCommand, Documented {
 
     static let examples = [
         "lorabank init bank", "lorabank import downloads/ --tag set=digits",
-        "lorabank merge --method tsv_m a b --to merged/",
+        "lorabank compare tag:set=digits",
     ]
 }

@@ -23,7 +23,8 @@ import Testing
             let examples = try #require((path[path.count - 1] as? any Documented.Type)?.examples)
             #expect(!examples.isEmpty)
             for example in examples {
-                let words = try Words.split(example.components(separatedBy: CharacterSet(charactersIn: "|>;")).first ?? "")
+                let words = try Words.split(
+                    example.components(separatedBy: CharacterSet(charactersIn: "|>;")).first ?? "")
                 let rest = words.drop { $0.contains("=") && !$0.hasPrefix("-") }
                 #expect(rest.first == "lorabank")
                 let line = CommandPath(Array(rest.dropFirst()))

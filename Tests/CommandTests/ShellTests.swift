@@ -14,13 +14,16 @@ import WeightFiles
     }
 
     @Test(arguments: [
-        (["lsit"], "unknown command 'lsit'", "did you mean 'list'"), (["audit", "verfy"], "unknown command 'audit verfy'", "did you mean 'verify'?"),
-        (["list", "--jsno"], "unknown option '--jsno'", "did you mean '--json'"), (["list", "--sort", "sise"], "unknown sort key", "use one of"),
+        (["lsit"], "unknown command 'lsit'", "did you mean 'list'"),
+        (["audit", "verfy"], "unknown command 'audit verfy'", "did you mean 'verify'?"),
+        (["list", "--jsno"], "unknown option '--jsno'", "did you mean '--json'"),
         (["export", "a"], "missing expected argument '--to <path>'", "begins with an example"),
         (["list", "--threads", "0"], "--threads takes", nil), (["alias", "x"], "give an alias", nil),
     ])
-    func `a wrong command line ends with status 2, a code and a hint`(arguments: [String], message: String, hint: String?) throws {
-        let scratch = try Scratch()
+    func `a wrong command line ends with status 2, a code and a hint`(
+        arguments: [String], message: String, hint: String?
+    ) throws {
+        let scratch = try Scratch(bank: false)
         let outcome = try scratch.tool.run(arguments)
         #expect(outcome.status == 2)
         #expect(outcome.output.isEmpty)
@@ -42,29 +45,6 @@ import WeightFiles
             #expect(document["error"]?["code"]?.string == "bank.missing")
             #expect(document["error"]?["exit"]?.integer == 6)
         }
-    }
-
-    @Test func `global options may stand before the command`() throws {
-        let scratch = try Scratch()
-        try scratch.importStarter("mnist-01")
-        for arguments in [["--bank", "bank", "--json", "list"], ["--bank=bank", "list", "--json"], ["-q", "list", "--json"]] {
-            let outcome = try scratch.tool.run(arguments)
-            #expect(outcome.status == 0, "\(outcome.errors)")
-            #expect(try outcome.json()["adapters"]?.array?.count == 1)
-        }
-    }
-
-    @Test func `the bank comes from the option, the variable, or a folder above`() throws {
-        let scratch = try Scratch()
-        let below = scratch.folder + "/a/b"
-        try FileManager.default.createDirectory(atPath: below, withIntermediateDirectories: true)
-        var tool = Tool(folder: below)
-        #expect(try tool.run(["status"]).status == 0)
-        tool.environment["LORABANK_BANK"] = scratch.folder + "/missing"
-        #expect(try tool.run(["status"]).status == 6)
-        #expect(try tool.run(["status", "--bank", scratch.folder + "/bank"]).status == 0)
-        let settings = try tool.run(["status", "--settings", "--json", "--bank", scratch.folder + "/bank"]).json()
-        #expect(settings["settings"]?[0]?["origin"]?.string == "option")
     }
 
     @Test func `a closed pipe ends the program silently`() throws {

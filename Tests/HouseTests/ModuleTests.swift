@@ -36,7 +36,9 @@ import Testing
         "COpenBLAS": "LinearAlgebra", "CLAPACKE": "LinearAlgebra", "CPNG": "Training", "CTurboJPEG": "Training",
     ]
 
-    static let system: Set<String> = ["Foundation", "FoundationEssentials", "Glibc", "Dispatch", "Synchronization", "Testing"]
+    static let system: Set<String> = [
+        "Foundation", "FoundationEssentials", "Glibc", "Dispatch", "Synchronization", "Testing",
+    ]
 
     @Test func `modules import only what stands below them`() throws {
         for file in try SourceTree.files(below: "Sources") {
@@ -88,11 +90,15 @@ import Testing
         for module in Set(files.map(\.module)).subtracting(["lorabank-bench"]) {
             let candidates = files.filter { file in
                 file.module == module
-                    && ["\(module).swift", "\(module)Module.swift", "LoRABank.swift"].contains { file.path.hasSuffix("/" + $0) }
+                    && ["\(module).swift", "\(module)Module.swift", "LoRABank.swift"].contains {
+                        file.path.hasSuffix("/" + $0)
+                    }
             }
-            let opening = candidates.map { file in
-                file.text.split(separator: "\n", omittingEmptySubsequences: false).prefix { $0.hasPrefix("//") }.count
-            }.max() ?? 0
+            let opening =
+                candidates.map { file in
+                    file.text.split(separator: "\n", omittingEmptySubsequences: false).prefix { $0.hasPrefix("//") }
+                        .count
+                }.max() ?? 0
             #expect(opening >= 4, "\(module) has no opening page")
         }
     }

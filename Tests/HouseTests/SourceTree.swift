@@ -29,7 +29,8 @@ struct SourceTree {
     /// Every Swift file below a folder of the package.
     static func files(below folder: String) throws -> [File] {
         let base = root + "/" + folder
-        return try FileManager.default.subpathsOfDirectory(atPath: base).filter { $0.hasSuffix(".swift") }.sorted().map {
+        return try FileManager.default.subpathsOfDirectory(atPath: base).filter { $0.hasSuffix(".swift") }.sorted().map
+        {
             File(path: folder + "/" + $0, text: try String(contentsOfFile: base + "/" + $0, encoding: .utf8))
         }
     }

@@ -33,7 +33,9 @@ import Testing
     }
 
     @Test func `no file is named after a pattern instead of its subject`() throws {
-        let vague = ["Utils.swift", "Util.swift", "Helpers.swift", "Helper.swift", "Manager.swift", "Misc.swift", "Common.swift"]
+        let vague = [
+            "Utils.swift", "Util.swift", "Helpers.swift", "Helper.swift", "Manager.swift", "Misc.swift", "Common.swift",
+        ]
         for file in try SourceTree.files(below: "Sources") {
             #expect(!vague.contains { file.path.hasSuffix($0) }, "\(file)")
         }

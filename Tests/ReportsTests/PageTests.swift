@@ -33,7 +33,8 @@ import Testing
                     "S & T",
                     [
                         .paragraph("\u{1B}[31m"), .code("x: <1>\ny: 2"),
-                        .table(.init(heading: ["name", "n"], rows: [["<script>alert(1)</script>", "3"]], numeric: [1])),
+                        .table(
+                            .init(heading: ["name", "n"], rows: [["<script>alert(1)</script>", "3"]], numeric: [1])),
                     ])
             ], data: "{\"x\":\"</script>\"}")
         let html = page.html
@@ -58,5 +59,7 @@ import Testing
 
 extension String {
     /// The parts between the occurrences of `separator`.
-    func components(_ separator: String) -> [Substring] { split(separator: separator, omittingEmptySubsequences: false) }
+    func components(_ separator: String) -> [Substring] {
+        split(separator: separator, omittingEmptySubsequences: false)
+    }
 }

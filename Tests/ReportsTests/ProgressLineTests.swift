@@ -72,7 +72,9 @@ private final class Recorder: Sendable {
         recorder.wait(1)
         line.advance(by: 2)
         let first = recorder.taken()
-        #expect(first.hasPrefix("{\"schema\":\"lorabank.progress/1\",\"title\":\"a \\\"b\\\"\\\\u{A}\",\"done\":2,\"total\":4,"))
+        #expect(
+            first.hasPrefix(
+                "{\"schema\":\"lorabank.progress/1\",\"title\":\"a \\\"b\\\"\\\\u{A}\",\"done\":2,\"total\":4,"))
         #expect(first.hasSuffix("\"seconds\":1.000,\"rate\":2.000,\"left\":1.000,\"note\":\"\",\"finished\":false}\n"))
         line.end()
         #expect(recorder.taken().hasSuffix("\"finished\":true}\n"))

@@ -31,7 +31,10 @@ import Testing
         #expect(table.rendered() == "NAME\nevil\\u{1B}[2J\\u{A}\\u{202E}\n")
     }
 
-    @Test(arguments: [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (150_208, "146.7 KiB"), (1_048_575, "1.0 MiB"), (3 << 30, "3.0 GiB")])
+    @Test(arguments: [
+        (0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (150_208, "146.7 KiB"), (1_048_575, "1.0 MiB"),
+        (3 << 30, "3.0 GiB"),
+    ])
     func `sizes are shown in binary units`(bytes: Int, text: String) { #expect(Quantities.bytes(bytes) == text) }
 
     @Test(arguments: [
@@ -50,7 +53,10 @@ import Testing
         #expect(Quantities.fixed(value, decimals) == text)
     }
 
-    @Test(arguments: [(0.0123456, "0.0123"), (4.5678, "4.57"), (123_456.0, "123456"), (1.2e-7, "1.20e-07"), (0.0, "0"), (-3e9, "-3.00e+09")])
+    @Test(arguments: [
+        (0.0123456, "0.0123"), (4.5678, "4.57"), (123_456.0, "123456"), (1.2e-7, "1.20e-07"), (0.0, "0"),
+        (-3e9, "-3.00e+09"),
+    ])
     func `numbers keep three significant digits`(value: Double, text: String) {
         #expect(Quantities.significant(value) == text)
     }

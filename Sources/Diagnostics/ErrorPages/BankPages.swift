@@ -3,23 +3,28 @@
 extension ErrorPage {
     static let bankPages: [ErrorPage] = [
         .error(
-            .bankMissing, cause: "No bank was found: not by `--bank`, nor LORABANK_BANK, nor a folder `bank/` going up.",
+            .bankMissing,
+            cause: "No bank was found: not by `--bank`, nor LORABANK_BANK, nor a folder `bank/` going up.",
             example: "lorabank list", remedy: "`lorabank init` makes one; `--bank DIR` names one."),
         .error(
             .bankVersion, cause: "The bank was written by a newer program, or the program cannot read its version.",
             example: "version = 7 in lorabank.toml", remedy: "Use a newer lorabank."),
         .error(
             .bankCorrupt, cause: "The bank's own files are damaged: the catalogue, or lorabank.toml.",
-            example: "catalogue.sqlite is no database", remedy: "`lorabank check` tells what is damaged; restore it from a copy."),
+            example: "catalogue.sqlite is no database",
+            remedy: "`lorabank check` tells what is damaged; restore it from a copy."),
         .error(
             .bankObjectMissing, cause: "The catalogue names an object whose file is gone.",
-            example: "objects/ab/abcd….tar does not exist", remedy: "Put the file back from a copy, or import the adapter again."),
+            example: "objects/ab/abcd….tar does not exist",
+            remedy: "Put the file back from a copy, or import the adapter again."),
         .error(
             .bankObjectDigest, cause: "The bytes of an object no longer have the digest that is its name.",
-            example: "a flipped bit on the disk", remedy: "Put the file back from a copy, or import the adapter again; test the disk."),
+            example: "a flipped bit on the disk",
+            remedy: "Put the file back from a copy, or import the adapter again; test the disk."),
         .error(
             .bankAuditChain, cause: "A row of the audit log was changed, removed, inserted or exchanged.",
-            example: "row 17 does not follow from row 16", remedy: "Find out who wrote to catalogue.sqlite; compare with a copy and with noted heads."),
+            example: "row 17 does not follow from row 16",
+            remedy: "Find out who wrote to catalogue.sqlite; compare with a copy and with noted heads."),
         .error(
             .bankLocked, cause: "Another process holds the bank's lock longer than `--lock-timeout`.",
             example: "lorabank gc runs", remedy: "Wait until it ends. A dead process holds no lock."),
@@ -27,8 +32,10 @@ extension ErrorPage {
             .bankReadOnly, cause: "The bank lies on a read-only file system or belongs to somebody else.",
             example: "lorabank tag a K=V on a read-only mount", remedy: "Reading works; write to a copy."),
         .error(
-            .policyNotApproved, cause: "The bank's policy is strict and the adapter is not approved, or it was rejected.",
-            example: "lorabank merge --method ties a b", remedy: "`lorabank approve REF --reason …`, or `--allow-unapproved` (recorded)."),
+            .policyNotApproved,
+            cause: "The bank's policy is strict and the adapter is not approved, or it was rejected.",
+            example: "lorabank merge --method ties a b",
+            remedy: "`lorabank approve REF --reason …`, or `--allow-unapproved` (recorded)."),
         .error(
             .policyNotSigned, cause: "The policy asks for signatures and the adapter has none.",
             example: "require_signature = true", remedy: "Have it signed by a trusted key."),
@@ -45,14 +52,16 @@ extension ErrorPage {
 
     static let usagePages: [ErrorPage] = [
         .error(
-            .usageBadArgument, cause: "The command line is wrong: an unknown command or option, a missing or impossible value.",
+            .usageBadArgument,
+            cause: "The command line is wrong: an unknown command or option, a missing or impossible value.",
             example: "lorabank lsit", remedy: "`lorabank COMMAND --help` begins with an example."),
         .error(
             .usageBadQuery, cause: "The search text does not follow the find language.",
             example: "lorabank find 'rnak<=8'", remedy: "`lorabank help find` explains fields and operators."),
         .error(
             .usageNeedsAnswer, cause: "The command would ask, and standard input is no terminal.",
-            example: "lorabank rm a < /dev/null", remedy: "Give the answer with the option that the message names, mostly `--yes`."),
+            example: "lorabank rm a < /dev/null",
+            remedy: "Give the answer with the option that the message names, mostly `--yes`."),
         .error(
             .referenceNotFound, cause: "No adapter has this name, version, alias, id or tag.",
             example: "lorabank show vti", remedy: "`lorabank list` shows the names; the message names near ones."),
@@ -67,7 +76,8 @@ extension ErrorPage {
             example: "an alias that is set for another version", remedy: "Choose another name."),
         .error(
             .stateNotAllowed, cause: "The adapter cannot go from its state to the one asked for.",
-            example: "revoke of a pending adapter", remedy: "pending → approved → revoked; pending → rejected → pending."),
+            example: "revoke of a pending adapter",
+            remedy: "pending → approved → revoked; pending → rejected → pending."),
         .error(
             .ioNotFound, cause: "There is no such file or folder.", example: "lorabank import nowhere",
             remedy: "Check the spelling; relative paths start at the working folder, in recipes at the recipe."),
@@ -82,7 +92,8 @@ extension ErrorPage {
             remedy: "Check that the right file was named."),
         .error(
             .internalDefect, cause: "The program contradicted itself. This is a defect, not a mistake of yours.",
-            example: "lorabank merge … ended with exit 1", remedy: "Please report it with the command, the version and the output of `-vv`."),
+            example: "lorabank merge … ended with exit 1",
+            remedy: "Please report it with the command, the version and the output of `-vv`."),
     ]
 
     static let dataPages: [ErrorPage] = [
@@ -91,7 +102,8 @@ extension ErrorPage {
             example: "10,000 images and 9,999 labels", remedy: "Fetch the data set again and compare its check sums."),
         .error(
             .dataUnsupported, cause: "The data are valid, but of a kind that the program does not read.",
-            example: "a colour image where grey ones are expected", remedy: "Convert the data; docs/ lists the formats."),
+            example: "a colour image where grey ones are expected", remedy: "Convert the data; docs/ lists the formats."
+        ),
         .error(
             .dataMissing, cause: "A data set, a split or a column is not there.",
             example: "split: test without test.tsv", remedy: "Check the folder and the names in meta.json."),

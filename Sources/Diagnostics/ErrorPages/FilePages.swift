@@ -9,12 +9,14 @@ extension ErrorPage {
             remedy: "Download the file again, logged in; on the Hub use the `resolve` address, not the `blob` address."),
         .error(
             .fileLfsPointer,
-            cause: "The file is a Git LFS pointer of some 130 bytes: the repository was cloned without its large files.",
+            cause:
+                "The file is a Git LFS pointer of some 130 bytes: the repository was cloned without its large files.",
             example: "version https://git-lfs.github.com/spec/v1",
             remedy: "Run `git lfs pull` in the clone, then import again."),
         .error(
             .fileJson,
-            cause: "The file holds JSON where weights are expected, often an index or a configuration that was renamed.",
+            cause:
+                "The file holds JSON where weights are expected, often an index or a configuration that was renamed.",
             example: "lorabank inspect adapter_config.json",
             remedy: "Name the folder or the `.safetensors` file instead."),
         .error(
@@ -46,7 +48,8 @@ extension ErrorPage {
             .safetensorsHeaderPastEnd, cause: "The declared header ends behind the end of the file.",
             example: "a header of 4,096 bytes in a file of 10 bytes", remedy: "Fetch the file again; it was cut."),
         .error(
-            .safetensorsHeaderBadStart, cause: "The header does not begin with `{`: a byte order mark, white space, `[`.",
+            .safetensorsHeaderBadStart,
+            cause: "The header does not begin with `{`: a byte order mark, white space, `[`.",
             example: "EF BB BF 7B …",
             remedy: "Write the file with a safetensors library; editors must not touch it."),
         .error(
@@ -54,13 +57,15 @@ extension ErrorPage {
             example: "a tensor name with the bytes C3 28", remedy: "Rename the tensors and write the file again."),
         .error(
             .safetensorsHeaderNotJson, cause: "The header is not one JSON document, or text follows the document.",
-            example: "{\"w\":{\"dtype\":\"F32\",\"shape\":[4],", remedy: "Write the file again; fetch it again if it was whole."),
+            example: "{\"w\":{\"dtype\":\"F32\",\"shape\":[4],",
+            remedy: "Write the file again; fetch it again if it was whole."),
         .error(
             .safetensorsHeaderNotObject, cause: "The header, or the entry of a tensor, is JSON but no object.",
             example: "{\"w\": 3}", remedy: "Write the file with a safetensors library."),
         .error(
             .safetensorsJsonTooDeep, cause: "The header nests deeper than any tensor file needs.",
-            example: "{\"__metadata__\":{\"a\":[[[[…", remedy: "Put nested data into a text value of the metadata, or leave it out."),
+            example: "{\"__metadata__\":{\"a\":[[[[…",
+            remedy: "Put nested data into a text value of the metadata, or leave it out."),
         .error(
             .safetensorsDuplicateKey,
             cause: "A key stands twice in one object. Readers disagree about which one counts, so neither is used.",
@@ -79,7 +84,8 @@ extension ErrorPage {
             example: "{\"shape\":[-2,-2]}", remedy: "Write the file with a safetensors library."),
         .error(
             .safetensorsShapeOverflow, cause: "The product of the dimensions does not fit 64 bits.",
-            example: "{\"shape\":[4294967296,4294967296]}", remedy: "The header lies about the data: do not use this file."),
+            example: "{\"shape\":[4294967296,4294967296]}",
+            remedy: "The header lies about the data: do not use this file."),
         .error(
             .safetensorsBadOffsets, cause: "data_offsets are no ordered pair of positions inside the file.",
             example: "{\"data_offsets\":[16,0]}", remedy: "Write the file with a safetensors library."),
@@ -97,9 +103,11 @@ extension ErrorPage {
             example: "F4 [3]", remedy: "Pad the tensor, or convert it to F16."),
         .error(
             .safetensorsDataTruncated, cause: "The file ends before the last tensor: an interrupted download or copy.",
-            example: "the last 5 bytes are missing", remedy: "Fetch the file again and compare its size with the source."),
+            example: "the last 5 bytes are missing",
+            remedy: "Fetch the file again and compare its size with the source."),
         .error(
-            .safetensorsTrailingBytes, cause: "Bytes follow the last tensor; something is hidden there or was appended.",
+            .safetensorsTrailingBytes,
+            cause: "Bytes follow the last tensor; something is hidden there or was appended.",
             example: "a ZIP archive behind the data", remedy: "Fetch the file again; do not trust one with a tail."),
         .error(
             .shardMissing, cause: "The index names a shard that is not in the folder.",
@@ -110,6 +118,7 @@ extension ErrorPage {
             example: "{\"weight_map\": []}", remedy: "Fetch the index again, or save the model again."),
         .error(
             .shardPath, cause: "The index names a file outside its own folder.",
-            example: "{\"weight_map\":{\"w\":\"../secret.safetensors\"}}", remedy: "Do not use this model: the index reaches out of its folder."),
+            example: "{\"weight_map\":{\"w\":\"../secret.safetensors\"}}",
+            remedy: "Do not use this model: the index reaches out of its folder."),
     ]
 }

@@ -103,8 +103,12 @@ public struct AdapterComparison: Sendable {
         _ results: [ModuleComparison], adapters: [NamedAdapter], signShare: Double
     ) -> AdapterComparison {
         let count = adapters.count
-        var inner = PairTable(count), opposite = PairTable(count), seen = PairTable(count)
-        var left = PairTable(count), right = PairTable(count), spaces = PairTable(count)
+        var inner = PairTable(count)
+        var opposite = PairTable(count)
+        var seen = PairTable(count)
+        var left = PairTable(count)
+        var right = PairTable(count)
+        var spaces = PairTable(count)
         var squares = [[Double]](repeating: [Double](repeating: 0, count: count), count: count)
         for result in results {
             for (i, a) in result.members.enumerated() {
@@ -153,7 +157,9 @@ public struct AdapterComparison: Sendable {
             notes.append("'\(adapter.reference)' has DoRA magnitudes: only its B·A is compared")
         }
         let bases = Set(adapters.map(\.adapter.base.name).filter { !$0.isEmpty })
-        if bases.count > 1 { notes.append("the adapters name different base models: \(bases.sorted().joined(separator: ", "))") }
+        if bases.count > 1 {
+            notes.append("the adapters name different base models: \(bases.sorted().joined(separator: ", "))")
+        }
         let differing = results.filter(\.shapesDiffer).count
         if differing > 0 { notes.append("\(differing) modules have different shapes and are left out") }
         return notes

@@ -20,7 +20,8 @@ public struct MergeAdvice: Sendable {
         let cosines = MergeAdvice.offDiagonal(comparison.cosine)
         guard !cosines.isEmpty else {
             self.init(
-                sentence: "The adapters have no module in common that both change: a merge would only put them side by side.",
+                sentence:
+                    "The adapters have no module in common that both change: a merge would only put them side by side.",
                 methods: ["cat"], grounds: ["no pair has a cosine"])
             return
         }

@@ -38,7 +38,8 @@ struct ModuleComparison: Sendable {
         var byName: [String: Input] = [:]
         for (index, adapter) in adapters.enumerated() {
             for module in adapter.adapter.modules {
-                var input = byName[module.name] ?? Input(name: module.name, members: [], modules: [], shapesDiffer: false)
+                var input =
+                    byName[module.name] ?? Input(name: module.name, members: [], modules: [], shapesDiffer: false)
                 if let first = input.modules.first, first.dOut != module.dOut || first.dIn != module.dIn {
                     input.shapesDiffer = true
                 } else {

@@ -21,7 +21,9 @@ enum SignConflict {
             for block in blocks {
                 let rows = block * blockRows..<min(first.rows, (block + 1) * blockRows)
                 let used = rows.count * first.columns
-                let parts = factors.indices.map { UnsafeMutableBufferPointer(rebasing: scratch[$0 * size..<$0 * size + used]) }
+                let parts = factors.indices.map {
+                    UnsafeMutableBufferPointer(rebasing: scratch[$0 * size..<$0 * size + used])
+                }
                 for (index, factor) in factors.enumerated() { try factor.product(rows: rows, into: parts[index]) }
                 for i in factors.indices {
                     for j in (i + 1)..<max(i + 1, factors.count) {

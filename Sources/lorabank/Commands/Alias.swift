@@ -22,7 +22,8 @@ struct Alias: BankCommand {
     }
 
     func run(in session: Session) throws {
-        try session.change("alias", [reference], dryRun: dryRun.isOn, verb: "aliased", infinitive: "alias") { bank, reference, batch in
+        try session.change("alias", [reference], dryRun: dryRun.isOn, verb: "aliased", infinitive: "alias") {
+            bank, reference, batch in
             if let alias { return [try bank.alias(reference, alias, batch: batch)] }
             return [try bank.unalias(reference, batch: batch)]
         }

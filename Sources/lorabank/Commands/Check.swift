@@ -28,7 +28,8 @@ struct Check: BankCommand {
         ) {
             let verdict = report.problems.isEmpty ? "no damage found" : "\(report.problems.count) problems found"
             let depth = report.readData ? "\(Quantities.bytes(report.bytesRead)) read" : "data not read (--read-data)"
-            return "\(verdict): \(report.adapters) adapters, \(report.objects) objects, \(report.auditRows) audit rows; "
+            return
+                "\(verdict): \(report.adapters) adapters, \(report.objects) objects, \(report.auditRows) audit rows; "
                 + "\(depth)\n"
         }
         for note in report.notes { session.note(note) }

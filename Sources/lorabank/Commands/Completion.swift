@@ -18,7 +18,9 @@ struct Completion: BankCommand {
 
     func run(in session: Session) throws {
         let script = CompletionText.script(shell)
-        session.result(.document("completion", [.init("shell", .string(shell.rawValue)), .init("script", .string(script))])) {
+        session.result(
+            .document("completion", [.init("shell", .string(shell.rawValue)), .init("script", .string(script))])
+        ) {
             script
         }
     }

@@ -17,7 +17,8 @@ struct Errors: BankCommand {
         if markdown { return StandardStream.output.write(ErrorReference.markdown) }
         let pages = try ErrorReference.pages(matching: code)
         session.result(.document("errors", [.init("errors", .array(pages.map(ErrorReference.json)))])) {
-            code == nil ? session.rendered(ErrorReference.table) : pages.map(ErrorReference.text).joined(separator: "\n")
+            code == nil
+                ? session.rendered(ErrorReference.table) : pages.map(ErrorReference.text).joined(separator: "\n")
         }
     }
 }

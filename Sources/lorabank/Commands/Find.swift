@@ -6,7 +6,8 @@ struct Find: BankCommand {
         abstract: "Search adapters by words, tags and numbers.",
         discussion: "`lorabank help find` explains the query language.")
     static let examples = [
-        "lorabank find 'task:cifar state:approved rank<=8 acc>0.7 \"class incremental\"'", "lorabank find vit --sort -created",
+        "lorabank find 'task:cifar state:approved rank<=8 acc>0.7 \"class incremental\"'",
+        "lorabank find vit --sort -created",
     ]
 
     @Argument(help: ArgumentHelp("Words, \"phrases\", field:value, field<=number.", valueName: "query"))

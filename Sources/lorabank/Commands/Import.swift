@@ -14,7 +14,8 @@ struct Import: BankCommand {
         "lorabank import lora.safetensors --alpha 16 --base meta-llama/Llama-3-8B",
     ]
 
-    @Argument(help: ArgumentHelp("Folders, .safetensors files, tar or ZIP archives.", valueName: "path"), completion: .file())
+    @Argument(
+        help: ArgumentHelp("Folders, .safetensors files, tar or ZIP archives.", valueName: "path"), completion: .file())
     var paths: [String]
     @Option(help: "Name in the bank, for a single adapter. (default: the folder's or file's name)")
     var name: String?

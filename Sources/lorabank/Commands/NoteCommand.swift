@@ -13,7 +13,8 @@ struct NoteCommand: BankCommand {
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func run(in session: Session) throws {
-        try session.change("note", [reference], dryRun: dryRun.isOn, verb: "noted", infinitive: "note") { bank, reference, batch in
+        try session.change("note", [reference], dryRun: dryRun.isOn, verb: "noted", infinitive: "note") {
+            bank, reference, batch in
             try bank.note(reference, text, batch: batch)
         }
     }

@@ -3,7 +3,9 @@ import Bank
 
 struct Reject: BankCommand {
     static let configuration = CommandConfiguration(abstract: "Reject pending adapters, or re-open rejected ones.")
-    static let examples = ["lorabank reject bad --reason \"unknown origin\"", "lorabank reject bad --reopen --reason \"origin found\""]
+    static let examples = [
+        "lorabank reject bad --reason \"unknown origin\"", "lorabank reject bad --reopen --reason \"origin found\"",
+    ]
 
     @Argument(help: ArgumentHelp("The adapters.", valueName: "ref"))
     var references: [String]

@@ -6,7 +6,9 @@ struct ReportCommand: BankCommand {
     static let configuration = CommandConfiguration(
         commandName: "report", abstract: "Write a page about adapters: tables, figures, provenance.",
         discussion: "One HTML file without any outside part; the data stand in it as JSON.")
-    static let examples = ["lorabank report --to report.html", "lorabank report tag:set=starter merged --to report.html"]
+    static let examples = [
+        "lorabank report --to report.html", "lorabank report tag:set=starter merged --to report.html",
+    ]
 
     @Argument(help: ArgumentHelp("The adapters. (default: all of the bank)", valueName: "ref"))
     var references: [String] = []

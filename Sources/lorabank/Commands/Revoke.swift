@@ -17,7 +17,8 @@ struct Revoke: BankCommand {
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func run(in session: Session) throws {
-        try session.change("revoke", references, dryRun: dryRun.isOn, verb: "revoked", infinitive: "revoke") { bank, reference, batch in
+        try session.change("revoke", references, dryRun: dryRun.isOn, verb: "revoked", infinitive: "revoke") {
+            bank, reference, batch in
             let outcome = try bank.revoke(reference, reason: reason, cascade: cascade, batch: batch)
             for row in outcome.descendants {
                 session.warn("'\(row.reference)' (\(row.state.rawValue)) was made from '\(reference)'")

@@ -18,7 +18,8 @@ struct Rm: BankCommand {
             let names = rows.prefix(5).map(\.reference).joined(separator: ", ") + (rows.count > 5 ? ", …" : "")
             guard try session.confirm("Remove \(rows.count) adapters (\(names))?") else { return }
         }
-        try session.change("rm", references, dryRun: dryRun.isOn, verb: "removed", infinitive: "remove") { bank, reference, batch in
+        try session.change("rm", references, dryRun: dryRun.isOn, verb: "removed", infinitive: "remove") {
+            bank, reference, batch in
             try bank.remove(reference, batch: batch)
         }
     }

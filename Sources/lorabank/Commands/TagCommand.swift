@@ -14,7 +14,8 @@ struct TagCommand: BankCommand {
 
     func run(in session: Session) throws {
         let parsed = try tags.map(Tag.init(parsing:))
-        try session.change("tag", [reference], dryRun: dryRun.isOn, verb: "tagged", infinitive: "tag") { bank, reference, batch in
+        try session.change("tag", [reference], dryRun: dryRun.isOn, verb: "tagged", infinitive: "tag") {
+            bank, reference, batch in
             try bank.tag(reference, parsed, batch: batch)
         }
     }

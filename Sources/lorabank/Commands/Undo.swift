@@ -29,7 +29,8 @@ struct Undo: BankCommand {
                 ])
         ) {
             if undone.isEmpty { return "nothing to undo\n" }
-            return undone.map { "reverted \($0.action) of \(session.shown($0.subject)) (\(Timestamp.ago($0.at)))\n" }.joined()
+            return undone.map { "reverted \($0.action) of \(session.shown($0.subject)) (\(Timestamp.ago($0.at)))\n" }
+                .joined()
         }
     }
 }

@@ -15,7 +15,8 @@ struct Untag: BankCommand {
 
     func run(in session: Session) throws {
         let filters = try tags.map(TagFilter.init(parsing:))
-        try session.change("untag", [reference], dryRun: dryRun.isOn, verb: "untagged", infinitive: "untag") { bank, reference, batch in
+        try session.change("untag", [reference], dryRun: dryRun.isOn, verb: "untagged", infinitive: "untag") {
+            bank, reference, batch in
             try bank.untag(reference, filters, batch: batch)
         }
     }

@@ -112,7 +112,8 @@ enum AdapterDocument {
 
     private static func file(_ file: ObjectFile) -> JSONValue {
         .object([
-            .init("name", .string(file.name)), .init("size", .integer(file.size)), .init("digest", .string(file.digest)),
+            .init("name", .string(file.name)), .init("size", .integer(file.size)),
+            .init("digest", .string(file.digest)),
             .init("kind", .string(file.kind)),
         ])
     }

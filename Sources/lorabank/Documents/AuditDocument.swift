@@ -7,7 +7,8 @@ import WeightFiles
 enum AuditDocument {
     static func entry(_ entry: AuditEntry) -> JSONValue {
         .object([
-            .init("seq", .integer(entry.sequence)), .init("at", .string(entry.at)), .init("actor", .string(entry.actor)),
+            .init("seq", .integer(entry.sequence)), .init("at", .string(entry.at)),
+            .init("actor", .string(entry.actor)),
             .init("action", .string(entry.action)), .init("subject", .string(entry.subject)),
             .init("details", .string(entry.details)), .init("hash", .string(Hexadecimal.text(entry.hash))),
         ])
@@ -15,7 +16,8 @@ enum AuditDocument {
 
     static func table(_ entries: [AuditEntry]) -> TerminalTable {
         var table = TerminalTable([
-            .number("SEQ"), .text("WHEN"), .text("WHO", shrinks: true), .text("ACTION"), .text("SUBJECT", shrinks: true),
+            .number("SEQ"), .text("WHEN"), .text("WHO", shrinks: true), .text("ACTION"),
+            .text("SUBJECT", shrinks: true),
             .text("DETAILS", shrinks: true),
         ])
         for entry in entries {

@@ -17,9 +17,16 @@ struct DetailText {
     private func facts(_ session: Session) -> String {
         let row = detail.row
         var lines: [(String, String)] = [
-            ("name", row.reference + (detail.aliases.isEmpty ? "" : " (alias \(detail.aliases.joined(separator: ", ")))")),
+            (
+                "name",
+                row.reference + (detail.aliases.isEmpty ? "" : " (alias \(detail.aliases.joined(separator: ", ")))")
+            ),
             ("state", row.state.rawValue),
-            ("base", row.baseModel.isEmpty ? "unknown" : row.baseModel + (row.baseRevision.isEmpty ? "" : "@" + row.baseRevision)),
+            (
+                "base",
+                row.baseModel.isEmpty
+                    ? "unknown" : row.baseModel + (row.baseRevision.isEmpty ? "" : "@" + row.baseRevision)
+            ),
             ("weights", weights),
             ("tags", AdapterTable.tags(row.tags)), ("object", row.object), ("update", row.deltaID),
             ("source", "\(row.source) as \(row.format)" + (row.origin.map { " from " + $0 } ?? "")),
@@ -33,16 +40,19 @@ struct DetailText {
         for file in detail.files { lines.append(("file", "\(file.name), \(Quantities.bytes(file.size))")) }
         if let recipe = detail.recipe {
             let seed = recipe.seed.map { ", seed \($0)" } ?? ""
-            lines.append(("made by", "\(recipe.program)\(seed), recipe \(recipe.recipeSHA.prefix(12)), \(recipe.startedAt)"))
+            lines.append(
+                ("made by", "\(recipe.program)\(seed), recipe \(recipe.recipeSHA.prefix(12)), \(recipe.startedAt)"))
         }
         return lines.filter { !$0.1.isEmpty }.map { name, value in
-            session.colours.bold(name) + String(repeating: " ", count: max(1, 9 - name.count)) + ForeignText.escaped(value) + "\n"
+            session.colours.bold(name) + String(repeating: " ", count: max(1, 9 - name.count))
+                + ForeignText.escaped(value) + "\n"
         }.joined()
     }
 
     private var weights: String {
         let row = detail.row
-        return "\(row.modules) modules, rank \(AdapterTable.rank(row)), \(Quantities.count(row.parameters)) parameters, "
+        return
+            "\(row.modules) modules, rank \(AdapterTable.rank(row)), \(Quantities.count(row.parameters)) parameters, "
             + "\(row.dtype), \(Quantities.bytes(row.bytes))"
     }
 
@@ -63,7 +73,9 @@ struct DetailText {
 
     private func metrics(_ session: Session) -> String {
         guard !detail.metrics.isEmpty else { return "" }
-        var table = TerminalTable([.text("DATA"), .text("SPLIT"), .text("METRIC"), .number("VALUE"), .number("N"), .text("WHEN")])
+        var table = TerminalTable([
+            .text("DATA"), .text("SPLIT"), .text("METRIC"), .number("VALUE"), .number("N"), .text("WHEN"),
+        ])
         for metric in detail.metrics {
             table.add([
                 metric.dataset, metric.split, metric.name, Quantities.significant(metric.value, 4),
@@ -74,7 +86,9 @@ struct DetailText {
     }
 
     private var remarks: String {
-        let notes = detail.notes.map { "note     \(ForeignText.escaped($0.text)) (\(ForeignText.escaped($0.actor)), \(Timestamp.ago($0.at)))\n" }
+        let notes = detail.notes.map {
+            "note     \(ForeignText.escaped($0.text)) (\(ForeignText.escaped($0.actor)), \(Timestamp.ago($0.at)))\n"
+        }
         let decisions = detail.decisions.map {
             "decision \($0.decision.rawValue): \(ForeignText.escaped($0.reason)) (\(ForeignText.escaped($0.actor)), \(Timestamp.ago($0.at)))\n"
         }

@@ -79,7 +79,8 @@ enum ErrorReference {
                 area = heading
             }
             let status = page.exitStatus.map { " (exit \($0))" } ?? ""
-            text += "### `\(page.code)`\(status)\n\n\(page.cause)\n\n- Example: \(page.example)\n- Remedy: \(page.remedy)\n\n"
+            text +=
+                "### `\(page.code)`\(status)\n\n\(page.cause)\n\n- Example: \(page.example)\n- Remedy: \(page.remedy)\n\n"
         }
         return String(text.dropLast())
     }

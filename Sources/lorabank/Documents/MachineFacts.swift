@@ -32,7 +32,9 @@ struct MachineFacts {
             facts.append(("bank", .string(folder)))
             facts.append(("bank_file_system", .string(system.name)))
             if system.isNetwork {
-                remarks.append("the bank lies on a network file system (\(system.name)), where SQLite's log is not safe: keep it on a local disk")
+                remarks.append(
+                    "the bank lies on a network file system (\(system.name)), where SQLite's log is not safe: keep it on a local disk"
+                )
             }
         } catch {
             facts.append(("bank", .null))

@@ -13,7 +13,8 @@ struct Colours: Sendable {
             if let force = environment["CLICOLOR_FORCE"], !force.isEmpty, force != "0" {
                 isOn = true
             } else {
-                isOn = environment["NO_COLOR", default: ""].isEmpty && environment["TERM"] != "dumb" && stream.isTerminal
+                isOn =
+                    environment["NO_COLOR", default: ""].isEmpty && environment["TERM"] != "dumb" && stream.isTerminal
             }
         }
     }

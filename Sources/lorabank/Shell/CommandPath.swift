@@ -21,7 +21,8 @@ struct CommandPath {
         }
         var commands: [any ParsableCommand.Type] = [LoRABank.self]
         var words: [String] = []
-        while index < arguments.count, let next = CommandPath.child(of: commands[commands.count - 1], arguments[index]) {
+        while index < arguments.count, let next = CommandPath.child(of: commands[commands.count - 1], arguments[index])
+        {
             commands.append(next)
             words.append(arguments[index])
             index += 1
@@ -54,7 +55,8 @@ struct CommandPath {
         let known = command.configuration.subcommands.map(CommandPath.name)
         guard !known.isEmpty, let word = rest.first, !word.hasPrefix("-") else { return }
         throw Failure(
-            .usageBadArgument, "unknown command '\(commands.dropFirst().map { CommandPath.name(of: $0) + " " }.joined())\(word)'",
+            .usageBadArgument,
+            "unknown command '\(commands.dropFirst().map { CommandPath.name(of: $0) + " " }.joined())\(word)'",
             hint: Spelling.hint(for: word, among: known) ?? "\(name) --help lists the commands")
     }
 

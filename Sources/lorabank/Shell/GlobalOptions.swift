@@ -34,7 +34,8 @@ struct GlobalOptions: ParsableArguments {
     @Flag(name: [.customShort("y"), .customLong("yes")], help: "Answer questions with yes.")
     var yes = false
 
-    @Option(help: ArgumentHelp("Worker threads; results do not depend on it. (default: all processors)", valueName: "n"))
+    @Option(
+        help: ArgumentHelp("Worker threads; results do not depend on it. (default: all processors)", valueName: "n"))
     var threads: Int?
 
     @Option(

@@ -22,6 +22,11 @@ struct HelpText {
         } else if !global.isEmpty {
             global = "Global options (lorabank --help): \(HelpText.globalNames)\n"
         }
+        // The root's --version is inherited by every command; it needs no line in each.
+        if commands.count > 1 {
+            own = own.split(separator: "\n", omittingEmptySubsequences: false).filter { !$0.hasPrefix("  --version ") }
+                .joined(separator: "\n")
+        }
         text += own
         if !text.hasSuffix("\n\n") { text += "\n" }
         return text + global
@@ -40,7 +45,6 @@ struct HelpText {
             } else if inGlobal, !line.isEmpty, !line.hasPrefix(" ") {
                 inGlobal = false
             }
-            if line.hasPrefix("  --version ") { continue }
             if inGlobal { global.append(line) } else { own.append(line) }
         }
         while global.last?.isEmpty == true { global.removeLast() }

@@ -38,7 +38,8 @@ final class Session {
                 .terminal(width: width)
             } else { .lines }
         return ProgressLine(
-            style, now: { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }, write: { StandardStream.error.write($0) })
+            style, now: { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 },
+            write: { StandardStream.error.write($0) })
     }
 
     // MARK: The bank
@@ -132,7 +133,8 @@ final class Session {
     func confirm(_ question: String) throws -> Bool {
         if options.yes { return true }
         guard isatty(0) == 1 else {
-            throw Failure(.usageNeedsAnswer, "\(question) — nobody can answer: standard input is no terminal", hint: "add --yes")
+            throw Failure(
+                .usageNeedsAnswer, "\(question) — nobody can answer: standard input is no terminal", hint: "add --yes")
         }
         line?.hide()
         StandardStream.error.write(ForeignText.escaped(question) + " [y/N] ")

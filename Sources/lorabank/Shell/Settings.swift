@@ -44,10 +44,13 @@ extension Settings {
         }
         var settings = [
             Setting(
-                name: "bank", value: (try? session.bankFolder()) ?? "none", origin: origin(options.bank != nil, "LORABANK_BANK")),
+                name: "bank", value: (try? session.bankFolder()) ?? "none",
+                origin: origin(options.bank != nil, "LORABANK_BANK")),
             Setting(
-                name: "threads", value: "\(session.threads)", origin: origin(options.threads != nil, "LORABANK_THREADS")),
-            Setting(name: "lock-timeout", value: "\(options.lockTimeout)", origin: origin(options.lockTimeout != 10, nil)),
+                name: "threads", value: "\(session.threads)", origin: origin(options.threads != nil, "LORABANK_THREADS")
+            ),
+            Setting(
+                name: "lock-timeout", value: "\(options.lockTimeout)", origin: origin(options.lockTimeout != 10, nil)),
             Setting(name: "color", value: options.color.rawValue, origin: origin(options.color != .auto, nil)),
             Setting(name: "progress", value: options.progress.rawValue, origin: origin(options.progress != .auto, nil)),
         ]
@@ -55,7 +58,8 @@ extension Settings {
             settings.append(Setting(name: "policy", value: bank.policy.mode.rawValue, origin: "lorabank.toml"))
             settings.append(
                 Setting(
-                    name: "max-adapter-bytes", value: "\(bank.settings.limits.maxAdapterBytes)", origin: "lorabank.toml"))
+                    name: "max-adapter-bytes", value: "\(bank.settings.limits.maxAdapterBytes)", origin: "lorabank.toml"
+                ))
         }
         return settings
     }

@@ -111,7 +111,8 @@ final class ImportWork {
         }
         for outcome in outcomes {
             let done = outcome.alreadyPresent ? "already there" : "imported"
-            text += "\(done): \(session.shown(outcome.row.reference)) (\(outcome.state.rawValue), \(outcome.object.prefix(12)))\n"
+            text +=
+                "\(done): \(session.shown(outcome.row.reference)) (\(outcome.state.rawValue), \(outcome.object.prefix(12)))\n"
             if !outcome.sameDelta.isEmpty {
                 text += "  the same update as \(session.shown(outcome.sameDelta.joined(separator: ", ")))\n"
             }

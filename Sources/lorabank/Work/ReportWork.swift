@@ -26,7 +26,8 @@ struct ReportWork {
         }
         return HTMLPage(
             title: title,
-            origin: "lorabank \(LoRABank.version) · bank \(bank.id) · audit head \(try bank.auditHead()) · \(Timestamp.now())",
+            origin:
+                "lorabank \(LoRABank.version) · bank \(bank.id) · audit head \(try bank.auditHead()) · \(Timestamp.now())",
             sections: sections, data: JSONValue.document("report", data).text())
     }
 
@@ -50,7 +51,9 @@ struct ReportWork {
         let table = HTMLPage.Table(
             heading: ["Name", "Made from", "Seed", "Program", "Recipe SHA-256", "At"],
             rows: made.map { detail in
-                let parents = detail.lineage.filter { $0.direction == .parent }.map { $0.reference ?? String($0.object.prefix(12)) }
+                let parents = detail.lineage.filter { $0.direction == .parent }.map {
+                    $0.reference ?? String($0.object.prefix(12))
+                }
                 return [
                     detail.row.reference, parents.joined(separator: ", "), detail.recipe?.seed.map { "\($0)" } ?? "–",
                     detail.recipe?.program ?? "", detail.recipe?.recipeSHA ?? "", detail.recipe?.startedAt ?? "",

@@ -29,7 +29,8 @@ extension Session {
                     .init("dry_run", .bool(dryRun)),
                 ])
         ) {
-            changed.map { "\(dryRun ? "would \(infinitive)" : verb) \(shown($0.reference)) (\($0.state.rawValue))\n" }.joined()
+            changed.map { "\(dryRun ? "would \(infinitive)" : verb) \(shown($0.reference)) (\($0.state.rawValue))\n" }
+                .joined()
         }
     }
 

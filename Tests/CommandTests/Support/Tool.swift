@@ -20,7 +20,8 @@ struct Tool: Sendable {
 
     /// The program beside the test bundle.
     static let path: String = {
-        let bundle = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+        let bundle =
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
         return URL(filePath: bundle).deletingLastPathComponent().appending(path: "lorabank").path
     }()
 
@@ -67,7 +68,8 @@ struct Tool: Sendable {
         }
         let signalled = status & 0x7F
         return Outcome(
-            status: signalled == 0 ? (status >> 8) & 0xFF : -signalled, output: Tool.text(output), errors: Tool.text(errors),
+            status: signalled == 0 ? (status >> 8) & 0xFF : -signalled, output: Tool.text(output),
+            errors: Tool.text(errors),
             seconds: Double(DispatchTime.now().uptimeNanoseconds - began) / 1e9, peakBytes: peak)
     }
 
@@ -88,7 +90,7 @@ struct Tool: Sendable {
         // `env -C` changes the folder and then becomes the program: the process stays the same.
         let argv = (["env", "-C", folder, Tool.path] + arguments).map { strdup($0) } + [nil]
         let envp = all.map { strdup("\($0.key)=\($0.value)") } + [nil]
-        defer { (argv + envp).forEach { free($0) } }
+        defer { for text in argv + envp { free(text) } }
         var process = pid_t()
         let error = posix_spawn(&process, "/usr/bin/env", &actions, nil, argv, envp)
         try #require(error == 0, "cannot start \(Tool.path): \(String(cString: strerror(error)))")
@@ -152,7 +154,9 @@ final class Scratch: Sendable {
     func contents(of folder: String) throws -> [String: Data] {
         var result: [String: Data] = [:]
         for path in try FileManager.default.subpathsOfDirectory(atPath: folder) {
-            if path.hasSuffix("-wal") || path.hasSuffix("-shm") || path.hasSuffix(".lock") || path.hasPrefix(".") { continue }
+            if path.hasSuffix("-wal") || path.hasSuffix("-shm") || path.hasSuffix(".lock") || path.hasPrefix(".") {
+                continue
+            }
             result[path] = FileManager.default.contents(atPath: folder + "/" + path) ?? Data()
         }
         return result
