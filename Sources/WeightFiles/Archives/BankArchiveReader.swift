@@ -31,9 +31,43 @@ public struct BankArchiveReader: FileSource {
 
     public init(_ file: MappedFile, damaged: ErrorCode = .bankCorrupt) throws {
         self.file = file
-        let members: [Member] = []
-        self.members = members
-        index = [:]
+        members = try BankArchiveReader.readHeaders(file, damaged: damaged)
+        var index: [String: Int] = [:]
+        for (i, member) in members.enumerated() {
+            guard index.updateValue(i, forKey: member.name) == nil else {
+                throw Failure(damaged, "two members of one name", path: file.path, place: member.name)
+            }
+        }
+        self.index = index
+    }
+
+    /// A header must be, byte by byte, the one that belongs to its own name and size: that covers the checksum too.
+    private static func readHeaders(_ file: MappedFile, damaged: ErrorCode) throws -> [Member] {
+        let bytes = file.bytes
+        var members: [Member] = []
+        var offset = 0
+        while offset + Ustar.blockSize <= bytes.count {
+            let block = bytes[offset..<offset + Ustar.blockSize]
+            if block.allSatisfy({ $0 == 0 }) { break }
+            let name = String(decoding: block.prefix(Ustar.maximumNameLength).prefix { $0 != 0 }, as: UTF8.self)
+            guard Ustar.isValidName(name), let size = Ustar.number(block[offset + 124..<offset + 135]),
+                block.elementsEqual(Ustar.header(name: name, size: size))
+            else { throw Failure(damaged, "no header of a member at byte \(offset)", path: file.path) }
+            let start = offset + Ustar.blockSize
+            guard Ustar.paddedSize(size) <= bytes.count - start else {
+                throw Failure(
+                    damaged, "the archive ends inside a member of \(size) bytes", path: file.path, place: name)
+            }
+            members.append(Member(name: name, range: start..<start + size))
+            offset = start + Ustar.paddedSize(size)
+            guard bytes[start + size..<offset].allSatisfy({ $0 == 0 }) else {
+                throw Failure(damaged, "the padding behind the member is not zero", path: file.path, place: name)
+            }
+        }
+        guard bytes.count - offset == 2 * Ustar.blockSize, bytes[offset...].allSatisfy({ $0 == 0 }) else {
+            throw Failure(damaged, "the archive does not end with two empty blocks", path: file.path)
+        }
+        return members
     }
 
     public func member(_ name: String) -> Member? { index[name].map { members[$0] } }
