@@ -16,7 +16,7 @@ import Testing
         for name in names {
             let parts = name.split(separator: ".", omittingEmptySubsequences: false)
             #expect(parts.count == 2, "\(name)")
-            #expect(name.utf8.allSatisfy { ("a"..."z").contains(Character(Unicode.Scalar($0))) || $0 == 0x2E || $0 == 0x5F })
+            #expect(name.allSatisfy { $0.isLowercase || $0.isNumber || $0 == "." || $0 == "_" }, "\(name)")
         }
         #expect(ErrorCode.safetensorsOverlap.area == "safetensors")
     }

@@ -30,15 +30,18 @@ import Testing
                 accepted += 1
                 let again = try StrictJSON.parse(value.text(), .configuration)
                 #expect(again == value)
-                // Every fifth: Foundation's parser is slow in debug builds.
-                if accepted % 5 == 0 {
-                    let foundation = try? JSONSerialization.jsonObject(with: Data(bytes), options: .fragmentsAllowed)
-                    #expect(foundation != nil || String(decoding: bytes, as: UTF8.self).contains("e999"), "\(bytes)")
-                }
+                let foundation = try? JSONSerialization.jsonObject(with: Data(bytes), options: .fragmentsAllowed)
+                // Foundation refuses numbers beyond the largest double, which JSON allows.
+                #expect(foundation != nil || JSONFuzzTests.hasHugeNumber(value), "\(String(decoding: bytes, as: UTF8.self))")
             } catch let failure as Failure {
                 #expect(allowed.contains(failure.code), "\(failure)")
             }
         }
         #expect(accepted > 100)
+    }
+
+    private static func hasHugeNumber(_ value: JSONValue) -> Bool {
+        if let number = value.double { return number.isInfinite }
+        return (value.array ?? value.members?.map(\.value) ?? []).contains(where: hasHugeNumber)
     }
 }

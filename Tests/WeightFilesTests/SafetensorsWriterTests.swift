@@ -40,11 +40,12 @@ import Testing
         let scratch = try Scratch()
         let layout = try SafetensorsLayout([.init("m.lora_A.weight", .f32, [1, 2])], metadata: ["format": "pt"])
         let writer = try SafetensorsWriter(path: scratch("x"), layout: layout)
-        try [0, 0, 0x80, 0x3F, 0, 0, 0, 0xBF].withUnsafeBytes { try writer.write($0, to: 0) }
+        let values: [UInt8] = [0, 0, 0x80, 0x3F, 0, 0, 0, 0xBF]
+        try values.withUnsafeBytes { try writer.write($0, to: 0) }
         try writer.commit()
         let header = #"{"__metadata__":{"format":"pt"},"m.lora_A.weight":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}"#
         let padded = header + String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)
-        #expect(try scratch.read("x") == SafetensorsBytes.file(padded, data: [0, 0, 0x80, 0x3F, 0, 0, 0, 0xBF]))
+        #expect(try scratch.read("x") == SafetensorsBytes.file(padded, data: values))
     }
 
     @Test func `what is written reads back`() throws {
@@ -115,7 +116,7 @@ import Testing
         let scratch = try Scratch()
         do {
             let writer = try SafetensorsWriter(path: scratch("x"), layout: try SafetensorsLayout([.init("a", .u8, [4])]))
-            try [1, 2].withUnsafeBytes { try writer.write(UnsafeRawBufferPointer(rebasing: $0[..<2]), to: 0) }
+            try [UInt8](repeating: 1, count: 2).withUnsafeBytes { try writer.write($0, to: 0) }
             #expect(code { try writer.commit() } == "internal.defect")
             #expect(code { try [UInt8](repeating: 0, count: 3).withUnsafeBytes { try writer.write($0, to: 0, at: 2) } } == "internal.defect")
         }

@@ -8,6 +8,8 @@ final class ArchiveHandle {
     let pointer: OpaquePointer
     let path: String
     private var feed: (any ByteFeed)?
+    /// libarchive 3.6 must not be asked about encryption before it has chosen a format.
+    private var hasFormat = false
 
     /// - Throws: `io.failed` when libarchive has no memory.
     init(path: String) throws {
@@ -21,6 +23,7 @@ final class ArchiveHandle {
     /// Reads from bytes in memory, which the caller keeps alive. Formats may seek.
     func open(_ bytes: UnsafeRawBufferPointer) throws {
         try check(archive_read_open_memory(pointer, bytes.baseAddress, bytes.count))
+        hasFormat = true
     }
 
     /// Reads blocks one after another.
@@ -28,6 +31,7 @@ final class ArchiveHandle {
         self.feed = feed
         let context = Unmanaged.passUnretained(feed as AnyObject).toOpaque()
         try check(archive_read_open(pointer, context, nil, readBlock, nil))
+        hasFormat = true
     }
 
     /// Passes `ARCHIVE_OK` and throws for everything else.
@@ -44,7 +48,7 @@ final class ArchiveHandle {
     }
 
     private func code(for message: String) -> ErrorCode {
-        if archive_read_has_encrypted_entries(pointer) == 1 { return .archiveEncrypted }
+        if isEncrypted { return .archiveEncrypted }
         let words: [(String, ErrorCode)] = [
             ("unrecognized archive format", .archiveUnknownFormat),
             ("encrypt", .archiveEncrypted), ("passphrase", .archiveEncrypted), ("password", .archiveEncrypted),
@@ -55,6 +59,9 @@ final class ArchiveHandle {
         if let known = words.first(where: { message.contains($0.0) }) { return known.1 }
         return feed?.wasAskedBeyondEnd == true ? .archiveTruncated : .archiveCorrupt
     }
+
+    /// True once an encrypted member or header was seen.
+    var isEncrypted: Bool { hasFormat && archive_read_has_encrypted_entries(pointer) == 1 }
 
     static func hint(for code: ErrorCode) -> String? {
         switch code {

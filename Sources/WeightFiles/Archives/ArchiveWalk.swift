@@ -68,6 +68,7 @@ struct ArchiveWalk {
     /// A zip file: its directory decides, and libarchive has to see the same.
     mutating func readZip(_ content: MappedBytes, _ choose: ChooseName) throws {
         var zip = try ZipDirectory(content.bytes, limits: limits, path: path)
+        if zip.entries.isEmpty { return }
         try checkZip(&zip)
         let handle = try ArchiveHandle(path: path)
         try handle.check(archive_read_support_format_zip_seekable(handle.pointer))
@@ -157,7 +158,7 @@ struct ArchiveWalk {
                 released = position
             }
         }
-        if archive_read_has_encrypted_entries(handle.pointer) == 1 { throw encrypted(nil) }
+        if handle.isEncrypted { throw encrypted(nil) }
     }
 
     private mutating func readMember(

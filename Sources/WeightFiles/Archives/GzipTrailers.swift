@@ -32,7 +32,9 @@ struct GzipTrailers {
         while i &+ 10 < file.count, let hit = memchr(base + i, 0x1F, file.count &- i &- 10) {
             let start = UnsafeRawPointer(hit) - base
             if file[start &+ 1] == 0x8B, file[start &+ 2] == 8, file[start &+ 3] & 0xE0 == 0 {
-                candidates.append(GzipTrailers.trailer(endingAt: start, in: file))
+                let trailer = GzipTrailers.trailer(endingAt: start, in: file)
+                // That of an empty member agrees anywhere, and leaving it out changes nothing.
+                if trailer.size != 0 || trailer.crc != 0 { candidates.append(trailer) }
             }
             i = start &+ 1
         }
