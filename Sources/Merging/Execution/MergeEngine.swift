@@ -1,5 +1,6 @@
 import Adapters
 import Diagnostics
+import LinearAlgebra
 import Tensors
 
 /// Where the merged adapter goes.
@@ -15,16 +16,155 @@ public enum MergeEngine {
     /// Merges and writes the result.
     ///
     /// Works module by module on `plan.threads` workers within `plan.memoryLimitBytes`; the bytes written do not
-    /// depend on either. Files appear under their final names only when everything succeeded.
+    /// depend on the number of threads. Files appear under their final names only when everything succeeded.
     ///
-    /// - Parameter isCancelled: asked between modules and row blocks; when true, nothing is written and
-    ///   `CancellationError` is thrown.
+    /// - Parameters:
+    ///   - overwrite: whether an existing result may be replaced.
+    ///   - isCancelled: asked between modules and row blocks; when true, nothing is written and
+    ///     `CancellationError` is thrown.
     /// - Throws: `merge.shape_mismatch`, `merge.rank_mismatch`, `merge.rank_limit`, `merge.dora_needs_base`,
-    ///   `merge.non_finite`, `merge.nonfinite_result`, `recipe.zero_weight_sum`, `io.*`.
+    ///   `merge.non_finite`, `merge.nonfinite_result`, `recipe.zero_weight_sum`, `output.exists`, `io.*`.
     public static func run(
-        _ plan: StagePlan, to destination: MergeDestination, progress: any ProgressReporting = SilentProgress(),
-        isCancelled: @escaping @Sendable () -> Bool = { false }
+        _ plan: StagePlan, to destination: MergeDestination, overwrite: Bool = false,
+        progress: any ProgressReporting = SilentProgress(), isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws -> MergeRecord {
-        throw Failure(.recipeUnknownMethod, "no merge method is available yet", place: plan.modules.first?.method)
+        try MergeRun(plan, destination, overwrite, progress, isCancelled).carryOut()
+    }
+}
+
+/// One run of the engine: analyse all modules, lay the file out, form and write the factors.
+struct MergeRun {
+    let plan: StagePlan
+    let dtype: DType
+    let writer: AdapterWriting
+    let workers: Workers
+    let progress: any ProgressReporting
+    /// Rows per block of class E instead of the usual rule, for tests of block independence.
+    var blockHeight: Int?
+
+    init(
+        _ plan: StagePlan, _ destination: MergeDestination, _ overwrite: Bool, _ progress: any ProgressReporting,
+        _ isCancelled: @escaping @Sendable () -> Bool
+    ) throws {
+        self.plan = plan
+        dtype = plan.outputType
+        workers = Workers(threads: max(1, plan.threads), isCancelled: isCancelled)
+        self.progress = progress
+        writer = try AdapterWriting(destination, overwrite: overwrite)
+    }
+
+    func carryOut() throws -> MergeRecord {
+        let clock = ContinuousClock()
+        let start = clock.now
+        BLASThreads.use(1)
+        let tasks = try TaskBuilder(plan).tasks()
+        guard !tasks.isEmpty else {
+            throw Failure(.mergeModuleMismatch, "no module is left to merge", place: plan.name)
+        }
+        let spool = Spool(folder: writer.scratchFolder, memoryLimit: plan.memoryLimitBytes / 8)
+        progress.begin("merging", total: Int64(2 * tasks.count), unit: "modules")
+        defer { progress.end() }
+        let replaced = try NonFiniteScan(plan: plan, workers: workers).count(tasks)
+        let merged = try analyse(tasks, spool)
+        let others = OtherTensors(plan: plan)
+        let saved = try others.saved()
+        let sink = try writer.open(layout(tasks, merged, saved), base: base, source: plan.operands.first?.adapter)
+        let modules = try write(tasks, merged, saved, FactorForming(zeroNonFinite: plan.zeroNonFinite, spool: spool), sink)
+        if workers.isCancelled() { throw CancellationError() }
+        let bytes = try sink.commit()
+        let elapsed = (clock.now - start).components
+        return MergeRecord(
+            modules: modules, savedTensors: saved.map(\.name), dtype: dtype, weightsPath: writer.weightsPath,
+            bytes: bytes, replacedEntries: replaced, warnings: replaced > 0 ? ["\(replaced) NaN or infinite entries were set to zero"] : [],
+            seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+    }
+
+    /// The base that the operands agree on; the first known one.
+    private var base: BaseIdentity {
+        plan.operands.map(\.adapter.base).first { !$0.name.isEmpty } ?? plan.operands.first?.adapter.base
+            ?? BaseIdentity(name: "")
+    }
+
+    // MARK: Analysis
+
+    private func analyse(_ tasks: [ModuleTask], _ spool: Spool) throws -> [MergedModule] {
+        let analysis = ModuleAnalysis(
+            plan: plan, dtype: dtype, spool: spool, budget: MemoryBudget(limit: plan.memoryLimitBytes),
+            workers: workers, blockHeight: blockHeight)
+        let states = try sharedStatistics(tasks, analysis)
+        let results = OrderedResults<MergedModule>(count: tasks.count)
+        try workers.run(tasks.count) { index in
+            results.set(try analysis.analyse(tasks[index], state: states[index]), at: index)
+            progress.advance(by: 1)
+        }
+        var merged = results.all
+        if plan.output.uniform {
+            let rank = merged.map(\.paddedRank).max() ?? 0
+            for i in merged.indices { merged[i].paddedRank = rank }
+        }
+        return merged
+    }
+
+    /// Statistics of the class E modules whose selections reach over several modules, by task.
+    private func sharedStatistics(_ tasks: [ModuleTask], _ analysis: ModuleAnalysis) throws -> [Int: ElementState] {
+        var indices: [Int] = []
+        var works: [ElementWork] = []
+        for (index, task) in tasks.enumerated() {
+            guard case .elements(let make) = task.rule else { continue }
+            let rule = try make(task.context)
+            guard rule.reachesOverModules else { continue }
+            indices.append(index)
+            works.append(analysis.elementWork(task, rule))
+        }
+        let states = try ElementStatistics(works: works, workers: workers).collect()
+        return Dictionary(uniqueKeysWithValues: zip(indices, states))
+    }
+
+    // MARK: Writing
+
+    private func layout(_ tasks: [ModuleTask], _ merged: [MergedModule], _ saved: [OtherTensors.Merged]) -> PEFTLayout {
+        PEFTLayout(
+            modules: zip(tasks, merged).map { task, merged in
+                PEFTModule(
+                    name: task.name, kind: task.kind, rank: merged.paddedRank, deltaShape: task.deltaShape,
+                    fanInFanOut: task.fanInFanOut, dtype: dtype, hasBias: task.hasBias)
+            },
+            saved: saved.map {
+                PEFTSavedTensor(name: $0.name, role: $0.role, dtype: $0.tensor.dtype, shape: $0.tensor.shape)
+            })
+    }
+
+    private func write(
+        _ tasks: [ModuleTask], _ merged: [MergedModule], _ saved: [OtherTensors.Merged], _ forming: FactorForming,
+        _ sink: AdapterWriting.Sink
+    ) throws -> [MergeRecord.Module] {
+        for (index, tensor) in saved.enumerated() { try sink.write(tensor.tensor.bytes, as: .saved(index)) }
+        let records = OrderedResults<MergeRecord.Module>(count: tasks.count)
+        let encoder = FactorEncoder(dtype: dtype)
+        let others = OtherTensors(plan: plan)
+        try workers.run(tasks.count) { index in
+            let (task, module) = (tasks[index], merged[index])
+            let pair = try forming.factors(task, module)
+            let frobenius = try module.frobenius ?? pair.frobenius()
+            let encoded = try encoder.encode(pair, rank: module.paddedRank, task: task)
+            try encoded.a.withUnsafeBytes { try sink.write($0, as: .a(module: index)) }
+            try encoded.b.withUnsafeBytes { try sink.write($0, as: .b(module: index)) }
+            if let bias = try others.bias(task, module) {
+                try encoder.encode(bias: bias, task: task).withUnsafeBytes { try sink.write($0, as: .bias(module: index)) }
+            }
+            records.set(record(task, module, frobenius, encoded.maxError), at: index)
+            progress.advance(by: 1)
+        }
+        return records.all
+    }
+
+    private func record(
+        _ task: ModuleTask, _ merged: MergedModule, _ frobenius: Double, _ maxError: Double
+    ) -> MergeRecord.Module {
+        MergeRecord.Module(
+            name: task.name, method: task.method.description.id, rankIn: task.totalRank, rankOut: merged.paddedRank,
+            discardedEnergy: merged.discardedEnergy, frobenius: frobenius,
+            coverage: Double(task.carriers) / Double(max(1, plan.operands.count)), trimmedShare: merged.trimmedShare,
+            maxRoundingError: maxError, cosines: merged.cosines, warnings: task.context.remarks.all)
     }
 }

@@ -1,0 +1,212 @@
+import Diagnostics
+import LinearAlgebra
+import Tensors
+
+/// The first half of a merge: decides for every module what its factors will be, and how many. Keeps coefficients of
+/// R×q numbers for the classes G and S, spooled factors for class E, nothing for class F.
+struct ModuleAnalysis: Sendable {
+    let plan: StagePlan
+    /// Element type of the output.
+    let dtype: DType
+    let spool: Spool
+    let budget: MemoryBudget
+    let workers: Workers
+    /// Rows per block of class E instead of the rule of merge-methods 2.1.
+    var blockHeight: Int?
+
+    /// Rounding of Q·M in single precision that still counts as small against 16-bit numbers.
+    static let singlePrecisionGrowth = 1e3
+
+    /// - Parameter state: the statistics of a class E module where they were collected over several modules.
+    func analyse(_ task: ModuleTask, state: ElementState?) throws -> MergedModule {
+        let stack = FactorStack(task, zeroNonFinite: plan.zeroNonFinite)
+        defer { stack.releasePages() }
+        var merged: MergedModule
+        switch task.rule {
+        case .combination(let rule):
+            merged = try combine(task, stack, try rule(task.context), nil)
+        case .gram(let rule):
+            let gram = try FactorGram(try stack.lowRankFactors(), place: task.name)
+            merged = try combine(task, stack, try rule(task.context, gram.inner), gram)
+        case .spectral(let rule):
+            let joint = try JointCore(try stack.lowRankFactors(), place: task.name)
+            let core = try rule(task.context, CoreSpace(joint))
+            merged = try project(core, joint, task)
+        case .elements(let rule):
+            merged = try mergeElements(task, stack, try rule(task.context), state)
+        case .factors(let rank, _):
+            let rank = try rank(task.context)
+            merged = MergedModule(source: .factorwise, rank: rank, paddedRank: rank)
+        }
+        merged.clampQuantile = task.output.clampQuantile
+        merged.paddedRank = max(merged.rank, task.output.paddedRank ?? 0)
+        return merged
+    }
+
+    private func rankRule(_ task: ModuleTask) -> RankRule {
+        let rule = plan.output.rank ?? task.output.rank ?? task.method.description.defaultRank
+        return RankRule(rule: rule, largestRank: max(1, task.context.largestRank))
+    }
+
+    // MARK: Class G
+
+    /// Σ c_i Δ_i: plain concatenation where everything is kept, else through the joint core.
+    private func combine(
+        _ task: ModuleTask, _ stack: FactorStack, _ coefficients: [Double], _ gram: FactorGram?
+    ) throws -> MergedModule {
+        let keepsAll = rankRule(task).rule == .keep && task.output.clampQuantile == nil
+        let concatenates = keepsAll && (task.totalRank <= task.context.smallSide || task.output.allowsOvercomplete)
+        guard concatenates else {
+            let joint = try JointCore(try gram ?? FactorGram(try stack.lowRankFactors(), place: task.name), place: task.name)
+            var merged = try project(try joint.sum(weights: coefficients), joint, task)
+            merged.biasCoefficients = coefficients
+            return merged
+        }
+        guard task.totalRank > 0 else { return zero(task) }
+        let split = plan.output.split ?? task.output.split ?? .a
+        let scalings = zip(coefficients, task.operands).map { coefficient, operand -> MergedModule.OperandScaling in
+            let shares = split.shares(signed: coefficient * operand.scale)
+            return MergedModule.OperandScaling(a: shares.a, b: shares.b)
+        }
+        var merged = MergedModule(
+            source: .concatenation(scalings), rank: task.totalRank, paddedRank: task.totalRank)
+        merged.biasCoefficients = coefficients
+        if let inner = gram?.inner {
+            merged.frobenius = inner.norm(ofCombination: coefficients)
+            merged.cosines = inner.cosines()
+        }
+        return merged
+    }
+
+    private func zero(_ task: ModuleTask) -> MergedModule {
+        task.context.remarks.add("the merged update is zero")
+        var merged = MergedModule(source: .zero, rank: 1, paddedRank: 1)
+        merged.frobenius = 0
+        return merged
+    }
+
+    // MARK: Class S
+
+    /// Q_B M Q_Aᵀ as two products of the stored factors with small matrices.
+    private func project(_ core: Matrix<Double>, _ joint: JointCore, _ task: ModuleTask) throws -> MergedModule {
+        try requireFiniteResult(core, task)
+        let svd = try thinSVD(core, place: task.name)
+        let choice = rankRule(task).choose(svd.sigma)
+        guard choice.rank > 0 else { return zero(task) }
+        remark(choice, task)
+        let kept = svd.truncated(to: choice.rank)
+        let split = plan.output.split ?? task.output.split ?? .sqrt
+        let shares = kept.sigma.map { split.shares($0) }
+        let left = try joint.leftProduct(kept.u.scalingColumns(by: shares.map(\.b)))
+        let right = try joint.rightProduct(kept.vt.transposed().scalingColumns(by: shares.map(\.a)))
+        var merged = MergedModule(
+            source: try store(left, right, joint, shares), rank: choice.rank, paddedRank: choice.rank)
+        merged.hasFreeSigns = true
+        merged.discardedEnergy = choice.discardedEnergy
+        merged.frobenius = kept.sigma.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        merged.cosines = joint.gram.inner.cosines()
+        return merged
+    }
+
+    /// Coefficients where the bases have them; where they do not (nearly dependent factors), the factors themselves.
+    private func store(
+        _ left: TallProduct, _ right: TallProduct, _ joint: JointCore, _ shares: [(b: Double, a: Double)]
+    ) throws -> MergedModule.Source {
+        guard let x = left.coefficients, let y = right.coefficients else {
+            return .stored(try spool.store(try right.matrix().elements, try left.matrix().elements))
+        }
+        let growth = max(
+            ModuleAnalysis.growth(x, joint.gram.left, shares.map(\.b)),
+            ModuleAnalysis.growth(y, joint.gram.right, shares.map(\.a)))
+        let precise = dtype.bits > 16 || !(growth < ModuleAnalysis.singlePrecisionGrowth)
+        return .projection(try spool.store(x.elements, y.transposed().elements), precise: precise)
+    }
+
+    /// How much larger the terms of the sums S·X are than the sums: the factor by which rounding grows.
+    private static func growth(_ x: Matrix<Double>, _ gram: Matrix<Double>, _ norms: [Double]) -> Double {
+        let lengths = (0..<x.rows).map { max(gram[$0, $0], 0).squareRoot() }
+        var largest = 0.0
+        for (j, norm) in norms.enumerated() where norm > 0 {
+            var sum = 0.0
+            for i in 0..<x.rows { sum += abs(x[i, j]) * lengths[i] }
+            largest = max(largest, sum / norm)
+        }
+        return largest
+    }
+
+    private func remark(_ choice: RankRule.Choice, _ task: ModuleTask) {
+        guard choice.cutsCluster else { return }
+        task.context.remarks.add(
+            "rank \(choice.rank) cuts through equal singular values: the result is one of several equally good ones")
+    }
+
+    private func requireFiniteResult(_ matrix: Matrix<Double>, _ task: ModuleTask) throws {
+        guard matrix.elements.contains(where: { !$0.isFinite }) else { return }
+        throw task.nonFiniteResult
+    }
+
+    // MARK: Class E
+
+    func elementWork(_ task: ModuleTask, _ rule: ElementRule) -> ElementWork {
+        let stack = FactorStack(task, zeroNonFinite: plan.zeroNonFinite)
+        let height = blockHeight ?? ElementSource.blockHeight(
+            rows: task.rows, columns: task.columns, operands: task.operands.count,
+            memoryLimit: plan.memoryLimitBytes / max(1, plan.threads))
+        return ElementWork(rule: rule, rows: task.rows, columns: task.columns) {
+            try ElementSource(stack, blockHeight: height)
+        }
+    }
+
+    private func mergeElements(
+        _ task: ModuleTask, _ stack: FactorStack, _ rule: ElementRule, _ state: ElementState?
+    ) throws -> MergedModule {
+        let work = elementWork(task, rule)
+        let source = try work.load()
+        let loaded = ElementWork(rule: rule, rows: task.rows, columns: task.columns) { source }
+        let alone = Workers(threads: 1, isCancelled: workers.isCancelled)
+        let state = try state ?? ElementStatistics(works: [loaded], workers: alone).collect()[0]
+        let recompressor = Recompressor(
+            rule: rankRule(task), split: plan.output.split ?? task.output.split, memoryLimit: plan.memoryLimitBytes,
+            seed: plan.seed ?? 0, module: task.name)
+        let (result, final) = try compress(task, rule, source, state, recompressor)
+        guard result.choice.rank > 0 else { return zero(task) }
+        remark(result.choice, task)
+        var merged = MergedModule(
+            source: .stored(try spool.store(result.a.elements, result.b.elements)), rank: result.choice.rank,
+            paddedRank: result.choice.rank)
+        merged.discardedEnergy = result.choice.discardedEnergy
+        merged.frobenius = result.frobenius
+        merged.trimmedShare = final.examined > 0 ? Double(final.trimmed) / Double(final.examined) : nil
+        return merged
+    }
+
+    private func compress(
+        _ task: ModuleTask, _ rule: ElementRule, _ source: ElementSource, _ state: ElementState,
+        _ recompressor: Recompressor
+    ) throws -> (Recompressor.Result, ElementState) {
+        let needsMatrix = recompressor.rule.rule == .keep
+        if needsMatrix || Recompressor.fits(rows: task.rows, columns: task.columns, memoryLimit: plan.memoryLimitBytes) {
+            return try budget.reserving(Recompressor.bytes(rows: task.rows, columns: task.columns)) {
+                let (matrix, final) = try rule.dense(source, state)
+                guard ValueScan.sumOfSquares(of: matrix).isFinite else { throw task.nonFiniteResult }
+                return (try recompressor.compress(matrix), final)
+            }
+        }
+        var total = 0.0
+        let final = try rule.forEachMergedBlock(source, state) { _, values in
+            if workers.isCancelled() { throw CancellationError() }
+            total += ValueScan.sumOfSquares(UnsafeBufferPointer(values))
+        }
+        guard total.isFinite else { throw task.nonFiniteResult }
+        let op = ElementOperator(rule: rule, source: source, state: state)
+        return (try recompressor.compress(streamed: op, total: total), final)
+    }
+}
+
+extension ModuleTask {
+    var nonFiniteResult: Failure {
+        Failure(
+            .mergeNonfiniteResult, "the merged update overflows or is undefined", place: name,
+            hint: "look at the weights and scalings of this module")
+    }
+}
