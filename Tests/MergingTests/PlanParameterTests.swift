@@ -121,7 +121,8 @@ import Testing
 
     @Test func `paths among the parameters start at the recipe's folder`() throws {
         let recipe = try RecipeReader(registry: TestMethods.registry).read(
-            text: "merge_method: dare_linear\nmodels: [a]\nparameters: { mask_file: masks.safetensors }", folder: "/recipes")
+            text: "merge_method: dare_linear\nmodels: [a]\nparameters: { mask_file: masks.safetensors }",
+            folder: "/recipes")
         let found = try RecipePlanner(library: library, registry: TestMethods.registry).plan(recipe)
         #expect(found.result.modules[0].parameters["mask_file"] == .text("/recipes/masks.safetensors"))
     }

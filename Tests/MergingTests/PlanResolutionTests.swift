@@ -11,10 +11,12 @@ import Testing
 
     @Test func `a tag becomes its adapters with the parameters of the entry`() throws {
         let found = try plan(
-            "merge_method: linear\nmodels: [ { model: \"tag:x=y\", parameters: { weight: 0.25 } } ]", MemoryLibrary(b, a))
+            "merge_method: linear\nmodels: [ { model: \"tag:x=y\", parameters: { weight: 0.25 } } ]",
+            MemoryLibrary(b, a))
         #expect(found.result.operands.map(\.name) == ["a", "b"])
         #expect(found.result.operandEntries == [0, 0])
-        #expect(found.result.modules.map(\.module) == ["layers.0.attn", "layers.0.mlp", "layers.1.attn", "layers.1.mlp"])
+        #expect(
+            found.result.modules.map(\.module) == ["layers.0.attn", "layers.0.mlp", "layers.1.attn", "layers.1.mlp"])
         #expect(found.result.modules[0].operands.map(\.weight) == [0.25, 0.25])
         #expect(found.result.output.rank == nil)
         #expect(found.result.output.precision == .keep)
@@ -37,7 +39,8 @@ import Testing
 
     @Test func `different shapes are refused with module, adapter and both shapes`() throws {
         let odd = TestAdapters.adapter("odd", layers: [], extra: [TestAdapters.module("layers.1.mlp", dOut: 7)])
-        let found = try #require(failure { _ = try plan("merge_method: linear\nmodels: [a, odd]", MemoryLibrary(a, odd)) })
+        let found = try #require(
+            failure { _ = try plan("merge_method: linear\nmodels: [a, odd]", MemoryLibrary(a, odd)) })
         #expect(found.code == .mergeShapeMismatch)
         #expect(found.place == "layers.1.mlp")
         #expect(found.details == ["module": "layers.1.mlp", "adapter": "odd", "expected": "[4, 3]", "found": "[7, 3]"])
@@ -47,8 +50,10 @@ import Testing
     }
 
     @Test func `DoRA asks for the base weights`() throws {
-        let dora = TestAdapters.adapter("dora", layers: [], extra: [TestAdapters.module("layers.0.mlp", magnitude: true)])
-        let found = try #require(failure { _ = try plan("merge_method: linear\nmodels: [a, dora]", MemoryLibrary(a, dora)) })
+        let dora = TestAdapters.adapter(
+            "dora", layers: [], extra: [TestAdapters.module("layers.0.mlp", magnitude: true)])
+        let found = try #require(
+            failure { _ = try plan("merge_method: linear\nmodels: [a, dora]", MemoryLibrary(a, dora)) })
         #expect(found.code == .mergeDoraNeedsBase)
         #expect(found.place == "layers.0.mlp")
         #expect(found.message.contains("'dora'"))
@@ -59,7 +64,8 @@ import Testing
     @Test(arguments: [
         ("org/model", "", "Org/Model/", "", BaseAgreement.Verdict.same), ("org/model", "", "org/other", "", .different),
         ("org/model", "abc", "org/model", "def", .different), ("org/model", "main", "org/model", "def", .same),
-        ("/data/models/m", "", "org/m", "", .same), ("./x", "", "org/m", "", .different), ("", "", "org/m", "", .unknown),
+        ("/data/models/m", "", "org/m", "", .same), ("./x", "", "org/m", "", .different),
+        ("", "", "org/m", "", .unknown),
         ("https://huggingface.co/org/model", "", "org/model", "", .same), ("a/m", "", "b/m", "", .different),
     ])
     func `bases are compared by name and revision`(_ test: (String, String, String, String, BaseAgreement.Verdict)) {
@@ -122,7 +128,9 @@ import Testing
         let found = try plan("merge_method: linear\nmodels: [a]\nfilters: { exclude: [\"*.mlp\"] }", library)
         #expect(found.result.modules.map(\.module) == ["layers.0.attn", "layers.1.attn"])
         #expect(found.result.omittedModules == ["layers.0.mlp", "layers.1.mlp"])
-        let none = failure { _ = try plan("merge_method: linear\nmodels: [a]\nfilters: { include: [\"mlp\"] }", library) }
+        let none = failure {
+            _ = try plan("merge_method: linear\nmodels: [a]\nfilters: { include: [\"mlp\"] }", library)
+        }
         #expect(none?.code == .recipeBadParameter)
         #expect(none?.hint?.contains("layers.0.attn") == true)
         let unused = try plan("merge_method: linear\nmodels: [a]\nfilters: { exclude: [\"lm_head\"] }", library)
@@ -135,10 +143,12 @@ import Testing
         let library = MemoryLibrary(a)
         let found = try #require(failure { _ = try plan("merge_method: dare_linear\nmodels: [a]", library) })
         #expect(found.code == .recipeSeedRequired)
-        #expect(try plan("merge_method: dare_linear\nmodels: [a]\nseed: 18446744073709551615", library).result.seed == .max)
+        #expect(
+            try plan("merge_method: dare_linear\nmodels: [a]\nseed: 18446744073709551615", library).result.seed == .max)
         let masked = try plan("merge_method: dare_linear\nmodels: [a]\nparameters: { mask_file: m }", library)
         #expect(masked.result.seed == nil)
-        let override = "merge_method: linear\nmodels: [a]\noverrides: [ { match: \"*.mlp\", merge_method: dare_linear } ]"
+        let override =
+            "merge_method: linear\nmodels: [a]\noverrides: [ { match: \"*.mlp\", merge_method: dare_linear } ]"
         #expect(failure { _ = try plan(override, library) }?.code == .recipeSeedRequired)
     }
 
@@ -165,7 +175,9 @@ import Testing
     @Test func `methods of two adapters refuse one and three, and leave lone modules alone`() throws {
         let library = MemoryLibrary(a, b, TestAdapters.adapter("small", layers: [0], parts: ["attn"]))
         let settings = "\nparameters: { t: 0.5 }"
-        #expect(failure { _ = try plan("merge_method: slerp\nmodels: [a]" + settings, library) }?.code == .recipeBadParameter)
+        #expect(
+            failure { _ = try plan("merge_method: slerp\nmodels: [a]" + settings, library) }?.code
+                == .recipeBadParameter)
         #expect(
             failure { _ = try plan("merge_method: slerp\nmodels: [a, b, a]" + settings, library) }?.code
                 == .recipeBadParameter)
@@ -183,8 +195,12 @@ import Testing
     @Test func `PEFT merges a single adapter by linear`() throws {
         let library = MemoryLibrary(a, b)
         let settings = "\ncompat: peft\nparameters: { density: 0.5 }"
-        let one = try plan("merge_method: ties\nmodels: [ { model: a, parameters: { weight: 2 } } ]" + settings, library)
-        #expect(one.result.modules.allSatisfy { $0.method == "linear" && $0.parameters.isEmpty && $0.operands[0].weight == 2 })
+        let one = try plan(
+            "merge_method: ties\nmodels: [ { model: a, parameters: { weight: 2 } } ]" + settings, library)
+        #expect(
+            one.result.modules.allSatisfy {
+                $0.method == "linear" && $0.parameters.isEmpty && $0.operands[0].weight == 2
+            })
         let two = try plan("merge_method: ties\nmodels: [a, b]" + settings, library)
         #expect(two.result.modules[0].method == "ties")
         #expect(two.result.modules[0].parameters == ["density": .number(0.5), "majority_sign_method": .text("total")])

@@ -33,7 +33,8 @@ enum TestMethods {
         parameters: [
             .weight, .lambda(),
             ParameterDeclaration(
-                "k", .rank(words: ["full", "paper"], keyed: ["energy"]), default: .text("full"), summary: "vectors kept"),
+                "k", .rank(words: ["full", "paper"], keyed: ["energy"]), default: .text("full"), summary: "vectors kept"
+            ),
         ], cost: "none")
     static let slerp = MethodDescription(
         id: "slerp", title: "SLERP", summary: "spherical interpolation", exactness: .gram, source: "test",
@@ -118,7 +119,8 @@ enum TestAdapters {
 
     /// Modules `layers.<i>.<part>` for each layer and part.
     static func adapter(
-        _ name: String, layers: some Sequence<Int> = 0..<2, parts: [String] = ["attn", "mlp"], base: String = "base/model",
+        _ name: String, layers: some Sequence<Int> = 0..<2, parts: [String] = ["attn", "mlp"],
+        base: String = "base/model",
         object: String? = nil, extra: [LoRAModule] = []
     ) -> NamedAdapter {
         let modules = layers.flatMap { layer in parts.map { module("layers.\(layer).\($0)") } } + extra

@@ -84,7 +84,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("keep", OutputRank.keep), ("max", .max), ("auto", .auto), ("16", .fixed(16)), ("{energy: 0.99}", .energy(0.99)),
+        ("keep", OutputRank.keep), ("max", .max), ("auto", .auto), ("16", .fixed(16)),
+        ("{energy: 0.99}", .energy(0.99)),
         ("{tail: 0.05}", .tail(0.05)),
     ])
     func `output rank has six forms`(_ form: (text: String, rank: OutputRank)) throws {
@@ -116,7 +117,8 @@ import Testing
 
     @Test func `values follow the core schema of YAML 1_2`() {
         let cases: [(String, YAMLScalar.Value)] = [
-            ("yes", .text), ("on", .text), ("true", .bool(true)), ("False", .bool(false)), ("~", .null), ("null", .null),
+            ("yes", .text), ("on", .text), ("true", .bool(true)), ("False", .bool(false)), ("~", .null),
+            ("null", .null),
             ("", .null), ("12", .number(12)), ("-1.5e3", .number(-1500)), ("+.5", .number(0.5)), ("1.", .number(1)),
             ("0x10", .number(16)), ("0o17", .number(15)), (".inf", .number(.infinity)), ("-.inf", .number(-.infinity)),
             ("1_000", .text), ("1e", .text), ("e5", .text), (".", .text), ("inf", .text), ("nan", .text), ("0x", .text),
@@ -265,9 +267,12 @@ import Testing
         ("layers.[0-3].*", "layers.3.q", true), ("layers.[0-3].*", "layers.13.q", false), ("a*b*c", "aXbXbXc", true),
         ("q_proj", "x.q_proj", false), ("*q_proj", "x.q_proj", true), ("", "x", false), ("a]", "a]", true),
         ("[]]", "]", true), ("re:^layers", "layers.0", true), ("re:^layers", "x.layers.0", false),
-        ("re:attn|mlp", "x.mlp.fc", true), ("re:q$", "a.q", true), ("re:q$", "q.a", false), ("re:layers\\.(\\d+)\\.mlp", "m.layers.12.mlp.x", true),
+        ("re:attn|mlp", "x.mlp.fc", true), ("re:q$", "a.q", true), ("re:q$", "q.a", false),
+        ("re:layers\\.(\\d+)\\.mlp", "m.layers.12.mlp.x", true),
     ])
-    func `patterns match whole names as globs and anywhere as expressions`(_ test: (pattern: String, name: String, match: Bool)) {
+    func `patterns match whole names as globs and anywhere as expressions`(
+        _ test: (pattern: String, name: String, match: Bool)
+    ) {
         if test.pattern.isEmpty {
             #expect(failure { _ = try ModulePattern(test.pattern) }?.code == .recipeBadParameter)
         } else {
@@ -282,10 +287,13 @@ import Testing
         #expect(try !ModulePattern(String(repeating: "*a", count: 200) + "b").matches(name))
     }
 
-    @Test(arguments: [
-        ("model.layers.3.mlp.fc1", 3), ("blocks.0.attn.qkv", 0), ("encoder.layer.11.attention", 11), ("transformer.h.7.x", 7),
-        ("lm_head", nil), ("experts.3.w", nil), ("layers.x.4.y", 4), ("layers.1.experts.5", 1), ("layers.12345678901.x", nil),
-    ] as [(String, Int?)])
+    @Test(
+        arguments: [
+            ("model.layers.3.mlp.fc1", 3), ("blocks.0.attn.qkv", 0), ("encoder.layer.11.attention", 11),
+            ("transformer.h.7.x", 7),
+            ("lm_head", nil), ("experts.3.w", nil), ("layers.x.4.y", 4), ("layers.1.experts.5", 1),
+            ("layers.12345678901.x", nil),
+        ] as [(String, Int?)])
     func `the layer is the first number behind a container`(_ test: (name: String, layer: Int?)) {
         #expect(LayerIndex().of(test.name) == test.layer)
     }

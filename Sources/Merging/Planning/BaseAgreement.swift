@@ -11,7 +11,9 @@ public enum BaseAgreement {
 
     /// Digests decide when both are known; else the normalised names and, when both are given, the revisions.
     public static func compare(_ a: BaseIdentity, _ b: BaseIdentity) -> Verdict {
-        if let left = a.digest, let right = b.digest { return left.lowercased() == right.lowercased() ? .same : .different }
+        if let left = a.digest, let right = b.digest {
+            return left.lowercased() == right.lowercased() ? .same : .different
+        }
         let left = normalized(a.name)
         let right = normalized(b.name)
         guard !left.isEmpty, !right.isEmpty else { return .unknown }
@@ -74,7 +76,8 @@ public enum BaseAgreement {
                 guard allowed else {
                     throw Failure(
                         .mergeBaseMismatch, message, place: operand.reference,
-                        hint: "merge adapters of one base; if the two are the same model, set allow_base_mismatch: true",
+                        hint:
+                            "merge adapters of one base; if the two are the same model, set allow_base_mismatch: true",
                         details: ["expected": text(expected.base), "found": text(operand.adapter.base)])
                 }
                 notes.append(

@@ -89,7 +89,8 @@ public enum MergeLint {
             return [
                 PlanNote(
                     code: "lint.zero_weight",
-                    message: "'\(stage.operands[operand.operand].name)' has weight 0 but its directions still shape the "
+                    message:
+                        "'\(stage.operands[operand.operand].name)' has weight 0 but its directions still shape the "
                         + "result of '\(module.method)'; leave the adapter out to remove it",
                     place: module.module)
             ]
@@ -107,8 +108,9 @@ public enum MergeLint {
             return [
                 PlanNote(
                     code: "lint.large_sum",
-                    message: "the weights times lambda add up to \(NumberText.shortest((total * 100).rounded() / 100)): the "
-                        + "merged update will be large; weights of 1/\(module.operands.count) or a lambda of 0.3 are usual",
+                    message:
+                        "the weights times lambda add up to \(NumberText.shortest((total * 100).rounded() / 100)): the "
+                        + "merged update will be large; weights of 1/\(module.operands.count) or lambda 0.3 are usual",
                     place: module.module)
             ]
         }
@@ -118,7 +120,9 @@ public enum MergeLint {
     private static func faintDensity(_ stage: StagePlan, _ methods: [MethodDescription]) -> [PlanNote] {
         let random = Set(methods.filter(\.random).map(\.id))
         for module in stage.modules where random.contains(module.method) {
-            let faint = module.operands.first { ($0.parameters["density"]?.number).map { $0 > 0 && $0 < 0.05 } ?? false }
+            let faint = module.operands.first {
+                ($0.parameters["density"]?.number).map { $0 > 0 && $0 < 0.05 } ?? false
+            }
             guard let faint else { continue }
             return [
                 PlanNote(
@@ -148,7 +152,8 @@ public enum MergeLint {
         return [
             PlanNote(
                 code: "lint.order_of_tags",
-                message: "'\(method.id)' depends on the order of the adapters, and a tag gives them in the order of their "
+                message:
+                    "'\(method.id)' depends on the order of the adapters, and a tag gives them in the order of their "
                     + "names; list them to choose another order",
                 place: stage.name)
         ]

@@ -40,7 +40,7 @@ struct ModulePlanner {
         if let decomposed = holders.sorted(by: { $0.key < $1.key }).first(where: { $0.value.magnitude != nil }) {
             throw Failure(
                 .mergeDoraNeedsBase,
-                "'\(resolution.operands[decomposed.key].name)' is a DoRA adapter: its update depends on the base weights",
+                "'\(resolution.operands[decomposed.key].name)' is a DoRA adapter: its update needs the base weights",
                 place: module, hint: "merge it with the base weights at hand, or leave it out")
         }
         let site = parameters.site(module)
@@ -155,7 +155,7 @@ struct ModulePlanner {
         else { return plan }
         note(
             "recipe.lone_adapter",
-            "'\(method.id)' needs \(method.minimumAdapters) adapters; modules that only one has are taken over as they are",
+            "'\(method.id)' needs \(method.minimumAdapters) adapters; modules that only one has are taken as they are",
             place: plan.module)
         var copy = plan
         copy.method = linear.id

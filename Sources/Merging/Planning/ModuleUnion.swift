@@ -38,7 +38,8 @@ struct ModuleUnion {
         throw Failure(
             .mergeShapeMismatch, "the update of '\(name)' is \(found), that of '\(otherName)' is \(expected)",
             place: module.name,
-            hint: "these adapters belong to different models; leave the module out with filters: { exclude: [\"\(module.name)\"] }",
+            hint:
+                "these adapters belong to different models; filters: { exclude: [\"\(module.name)\"] } leaves it out",
             details: ["module": module.name, "adapter": name, "expected": expected, "found": found])
     }
 

@@ -40,7 +40,8 @@ public struct RecipePlanner: Sendable {
                     registry: registry, options: options)
                 stages.append(try planner.plan(library: library, earlier: stages))
             }
-            let resolved = ResolvedRecipe(recipe, order: graph.order.filter { !graph.unused.contains($0) }, plans: stages)
+            let resolved = ResolvedRecipe(
+                recipe, order: graph.order.filter { !graph.unused.contains($0) }, plans: stages)
             return RecipePlan(stages: stages, resolved: resolved, notes: recipe.notes)
         } catch let failure as Failure {
             throw recipe.path.map { failure.at(path: $0) } ?? failure

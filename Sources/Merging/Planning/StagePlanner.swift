@@ -32,7 +32,8 @@ struct StagePlanner {
             allowBaseMismatch: stage.allowBaseMismatch || options.allowBaseMismatch, seed: stage.seed,
             memoryLimitBytes: stage.limits.memoryBytes ?? options.memoryLimitBytes,
             threads: stage.limits.threads ?? options.threads, output: try output(), baseModel: stage.baseModel?.value,
-            operandEntries: resolution.entries, pendingOperands: resolution.pending, padRanks: stage.padRanks, post: try post(),
+            operandEntries: resolution.entries, pendingOperands: resolution.pending, padRanks: stage.padRanks,
+            post: try post(),
             omittedModules: union.names.filter { !planned.contains($0) }, notes: notes)
     }
 
@@ -57,7 +58,8 @@ struct StagePlanner {
 
     private func unusedPatterns(_ names: [String]) -> [PlanNote] {
         let patterns =
-            stage.filters.include.map { ($0, "filters.include") } + stage.filters.exclude.map { ($0, "filters.exclude") }
+            stage.filters.include.map { ($0, "filters.include") }
+            + stage.filters.exclude.map { ($0, "filters.exclude") }
             + stage.overrides.map { ($0.match, "overrides") }
         return patterns.filter { pattern, _ in !names.contains { pattern.matches($0) } }.map { pattern, place in
             PlanNote(
@@ -77,7 +79,8 @@ struct StagePlanner {
         }
         if let most = method.maximumAdapters, operands.count > most {
             throw Failure(
-                .recipeBadParameter, "'\(method.id)' takes at most \(most) adapters, the recipe names \(operands.count)",
+                .recipeBadParameter,
+                "'\(method.id)' takes at most \(most) adapters, the recipe names \(operands.count)",
                 place: stage.method.place.description)
         }
     }

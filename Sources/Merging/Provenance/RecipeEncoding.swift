@@ -50,7 +50,9 @@ private struct RecipeEncoding {
         if let base = stage.baseModel { add("base_model", .string(base.value)) }
         add("models", .array(models()))
         add("parameters", block(stage.parameters))
-        add("filters", object([("include", patterns(stage.filters.include)), ("exclude", patterns(stage.filters.exclude))]))
+        add(
+            "filters",
+            object([("include", patterns(stage.filters.include)), ("exclude", patterns(stage.filters.exclude))]))
         add("overrides", .array(stage.overrides.map(override)))
         add("layers", .array(stage.layers.map(layer)))
         if let pattern = stage.layerPattern { add("layer_pattern", .string(pattern.text)) }

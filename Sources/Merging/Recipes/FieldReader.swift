@@ -31,9 +31,9 @@ struct FieldReader {
     /// - Throws: `recipe.unknown_key` for the first key that is not in `known`.
     func refuseUnknown(known: [String], hints: [String: String] = [:]) throws {
         guard let stranger = members.first(where: { !known.contains($0.key) }) else { return }
-        let where_ = what.isEmpty ? "" : " in '\(what)'"
+        let location = what.isEmpty ? "" : " in '\(what)'"
         throw Failure(
-            .recipeUnknownKey, "unknown key '\(stranger.key)'\(where_)", place: stranger.keyPlace.description,
+            .recipeUnknownKey, "unknown key '\(stranger.key)'\(location)", place: stranger.keyPlace.description,
             hint: hints[stranger.key] ?? Spelling.hint(for: stranger.key, among: known)
                 ?? "known here: \(known.joined(separator: ", "))")
     }

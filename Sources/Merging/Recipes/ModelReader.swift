@@ -8,7 +8,8 @@ struct ModelReader {
         let items = try fields.list("models")
         guard !items.isEmpty else {
             throw Failure(
-                .recipeBadParameter, "the recipe names no models", place: (fields["models"]?.place ?? fields.place).description,
+                .recipeBadParameter, "the recipe names no models",
+                place: (fields["models"]?.place ?? fields.place).description,
                 hint: "models: [ { model: NAME }, { model: \"tag:set=starter\" } ]")
         }
         return try items.enumerated().map { index, item in try entry(item, what: "models[\(index)]") }

@@ -79,7 +79,9 @@ enum OutputReader {
         var limits = LimitSettings()
         if let node = fields["memory"] {
             guard let bytes = node.scalar.flatMap({ ByteCount.parse($0.text) }), bytes >= ByteCount.smallestMemoryLimit
-            else { throw fields.wrongType("memory", expected: "a size of at least 16MiB like 512MiB or 2GiB", found: node) }
+            else {
+                throw fields.wrongType("memory", expected: "a size of at least 16MiB like 512MiB or 2GiB", found: node)
+            }
             limits.memoryBytes = bytes
         }
         limits.threads = try fields.integer("threads", in: 1...1024)?.value

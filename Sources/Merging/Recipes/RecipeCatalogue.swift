@@ -50,14 +50,17 @@ public struct RecipeCatalogue: Sendable {
         if method.role == .merge { lines.append("  rank      \(RecipeCatalogue.text(method.defaultRank)) by default") }
         if method.random { lines.append("  seed      required: it draws random numbers") }
         if method.sequential { lines.append("  order     the adapters are taken one after the other") }
-        if method.experimental { lines.append("  note      experimental: the published description leaves details open") }
+        if method.experimental {
+            lines.append("  note      experimental: the published description leaves details open")
+        }
         if method.parameters.isEmpty { return (lines + ["", "  no parameters"]).joined(separator: "\n") + "\n" }
         lines += ["", "  parameters"]
         let width = method.parameters.map(\.name.count).max() ?? 0
+        let blank = RecipeCatalogue.padded("", width)
         for parameter in method.parameters {
+            let standing = RecipeCatalogue.standing(parameter)
             lines.append("    \(RecipeCatalogue.padded(parameter.name, width))  \(parameter.summary)")
-            lines.append(
-                "    \(RecipeCatalogue.padded("", width))  \(parameter.expectation); \(RecipeCatalogue.standing(parameter))")
+            lines.append("    \(blank)  \(parameter.expectation); \(standing)")
         }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -4,7 +4,8 @@ import Foundation
 /// Reads recipes: YAML with one stage, several documents, or `stages:`; or the options of `merge --method`.
 ///
 /// ```swift
-/// let recipe = try RecipeReader().read(path: "recipes/merge/ties.yaml", overrides: [SettingOverride("output.rank=32")])
+/// let smaller = try SettingOverride("output.rank=32")
+/// let recipe = try RecipeReader().read(path: "recipes/merge/ties.yaml", overrides: [smaller])
 /// ```
 /// Everything that can be known without the adapters is checked here: keys, types, methods, parameters, ranges,
 /// patterns, the order of stages.
@@ -62,13 +63,13 @@ public struct RecipeReader: Sendable {
             [("merge_method", .text(method, at: place)), ("models", YAMLNode(.sequence(models), at: place))], at: place)
         let compatibility = overrides.last { $0.path.segments == [.key("compat")] }?.value.scalar?.text
         let description = registry.method(method, compatibility: Compatibility(rawValue: compatibility ?? "") ?? .none)
+        let parameters = Set(description?.parameters.map { String($0.name.prefix { $0 != "." }) } ?? [])
         let directed = overrides.map { override in
+            guard case .key(let key) = override.path.segments.first else { return override }
+            let isOther = StageReader.keys.contains(key) || override.path.segments.count > 1
+            guard parameters.contains(key) || !isOther else { return override }
             var copy = override
-            if override.path.segments.count == 1, case .key(let key) = override.path.segments[0],
-                description?.parameter(named: key) != nil || !StageReader.keys.contains(key)
-            {
-                copy.path.segments.insert(.key("parameters"), at: 0)
-            }
+            copy.path.segments.insert(.key("parameters"), at: 0)
             return copy
         }
         return try read(tree: root, folder: folder, overrides: directed)

@@ -10,11 +10,19 @@ struct SettingReader {
         guard let node else { return ParameterBlock() }
         let fields = try FieldReader(node, what: what)
         return ParameterBlock(
-            try fields.members.map { member in
+            try SettingReader.withoutGroups(fields.members).map { member in
                 ParameterBlock.Entry(
                     name: member.key, place: member.keyPlace,
                     setting: try setting(member.value, what: fields.path(member.key)))
             })
+    }
+
+    /// Tolerances may be written as a group: `tol: { polar: 1e-9 }` is `tol.polar: 1e-9`.
+    private static func withoutGroups(_ members: [YAMLNode.Member]) -> [YAMLNode.Member] {
+        members.flatMap { member -> [YAMLNode.Member] in
+            guard member.key == "tol", let inner = member.value.members else { return [member] }
+            return inner.map { YAMLNode.Member(key: "tol." + $0.key, keyPlace: $0.keyPlace, value: $0.value) }
+        }
     }
 
     func setting(_ node: YAMLNode, what: String) throws -> Setting {

@@ -86,7 +86,8 @@ struct StageReader {
             } else if let scalar = item.scalar, case .text = scalar.value {
                 step = (Located(scalar.text, at: item.place), nil)
             } else {
-                throw fields.wrongType("post[\(index)]", expected: "a step like svc or { svc: { alpha: 1.0 } }", found: item)
+                throw fields.wrongType(
+                    "post[\(index)]", expected: "a step like svc or { svc: { alpha: 1.0 } }", found: item)
             }
             guard let description = registry.postStep(step.id.value) else {
                 let known = registry.postStepNames

@@ -36,7 +36,8 @@ struct MergekitForm {
         return try rewritten(members + [named], tree, &notes)
     }
 
-    private func rewritten(_ members: [YAMLNode.Member], _ tree: YAMLNode, _ notes: inout [PlanNote]) throws -> YAMLNode {
+    private func rewritten(_ members: [YAMLNode.Member], _ tree: YAMLNode, _ notes: inout [PlanNote]) throws -> YAMLNode
+    {
         var kept: [YAMLNode.Member] = []
         for member in members {
             if MergekitForm.meaningless.contains(member.key) {
@@ -122,7 +123,9 @@ struct MergekitForm {
     }
 
     private static func withoutInt8Mask(_ node: YAMLNode, _ notes: inout [PlanNote]) -> YAMLNode {
-        guard let members = node.members, let mask = members.first(where: { $0.key == "int8_mask" }) else { return node }
+        guard let members = node.members, let mask = members.first(where: { $0.key == "int8_mask" }) else {
+            return node
+        }
         notes.append(ignored(mask.key, mask.keyPlace))
         return YAMLNode(.mapping(members.filter { $0.key != "int8_mask" }), at: node.place)
     }
@@ -132,7 +135,8 @@ struct MergekitForm {
         guard let text = type.value.scalar?.text, let precision = names[text] else {
             throw Failure(
                 .recipeBadParameter,
-                "'\(type.key)' must be one of \(names.keys.sorted().joined(separator: ", ")), found \(type.value.whatItIs)",
+                "'\(type.key)' must be one of \(names.keys.sorted().joined(separator: ", ")), "
+                    + "found \(type.value.whatItIs)",
                 place: type.value.place.description)
         }
         let entry = YAMLNode.Member(
@@ -161,7 +165,8 @@ struct MergekitForm {
                 notes.append(
                     PlanNote(
                         code: "recipe.ignored_key",
-                        message: "'\(methods[0].id)' does not use '\(entry.name)' here", place: entry.place.description))
+                        message: "'\(methods[0].id)' does not use '\(entry.name)' here", place: entry.place.description)
+                )
                 return true
             }
         }

@@ -127,7 +127,8 @@ public struct RecipeSchema: Sendable {
             ]
         ]
         return .closed([
-            ("name", ["type": "string"]), ("rank", rank), ("dtype", .choice(OutputPlan.Precision.allCases.map(\.rawValue))),
+            ("name", ["type": "string"]), ("rank", rank),
+            ("dtype", .choice(OutputPlan.Precision.allCases.map(\.rawValue))),
             ("split", .choice(FactorSplit.allCases.map(\.rawValue))), ("uniform", .boolean),
             ("tags", ["type": ["array", "object", "string"]]), ("sink", .choice(["adapter", "dense", "report-only"])),
         ])

@@ -47,7 +47,9 @@ public struct YAMLScalar: Hashable, Sendable {
             body = body.dropFirst()
         }
         if body == ".inf" || body == ".Inf" || body == ".INF" { return sign * .infinity }
-        guard let first = body.utf8.first, first == UInt8(ascii: ".") || (0x30...0x39).contains(first) else { return nil }
+        guard let first = body.utf8.first, first == UInt8(ascii: ".") || (0x30...0x39).contains(first) else {
+            return nil
+        }
         if body.hasPrefix("0x") || body.hasPrefix("0o") { return magnitude(body).map { sign * Double($0) } }
         guard isDecimal(body) else { return nil }
         return Double(body).map { sign * $0 }
