@@ -22,7 +22,8 @@ import Testing
     }
 
     static let names: [Case] = [
-        Case(nil, "folders, dots, doubled slashes", [.init("./", type: "5"), .init("./a", [1]), .init("b//c/./d", [2])]),
+        Case(
+            nil, "folders, dots, doubled slashes", [.init("./", type: "5"), .init("./a", [1]), .init("b//c/./d", [2])]),
         Case(nil, "UTF-8 names", [.init("é/日本", [1])]),
         Case(nil, "a folder after its file", [.init("a/b", [1]), .init("a/", type: "5")]),
         Case("path.dotdot", "up", [.init("a", [1]), .init("../x", [1])]),
@@ -59,19 +60,47 @@ import Testing
 
     static let long: [Case] = [
         Case(nil, "255 bytes", [TarBytes.pax([("path", String(repeating: "a", count: 255))]), .init("short", [1])]),
-        Case("path.too_long", "256 bytes", [TarBytes.pax([("path", String(repeating: "a", count: 256))]), .init("short", [1])]),
+        Case(
+            "path.too_long", "256 bytes",
+            [TarBytes.pax([("path", String(repeating: "a", count: 256))]), .init("short", [1])]),
         Case(
             "path.too_long", "1,025 bytes",
-            [TarBytes.pax([("path", String(repeating: String(repeating: "a", count: 99) + "/", count: 10) + String(repeating: "b", count: 25))]), .init("s", [1])]),
+            [
+                TarBytes.pax([
+                    (
+                        "path",
+                        String(repeating: String(repeating: "a", count: 99) + "/", count: 10)
+                            + String(repeating: "b", count: 25)
+                    )
+                ]), .init("s", [1]),
+            ]),
         Case("path.dotdot", "in a PAX name", [TarBytes.pax([("path", "../x")]), .init("short", [1])]),
-        Case("path.hardlink", "in a PAX link", [TarBytes.pax([("linkpath", "/etc/passwd")]), .init("s", type: "1", link: "/etc")]),
+        Case(
+            "path.hardlink", "in a PAX link",
+            [TarBytes.pax([("linkpath", "/etc/passwd")]), .init("s", type: "1", link: "/etc")]),
     ]
 
     static let containers: [Case] = [
         Case("archive.empty", "nothing inside", []),
         Case("archive.empty", "folders only", [.init("a/", type: "5")]),
-        Case("archive.too_large", "8 TiB claimed", [{ var m = Member("a"); m.claimedSize = 8 << 40; return m }()]),
-        Case("archive.truncated", "10 bytes claimed, none there", [{ var m = Member("a"); m.claimedSize = 5000; return m }()]),
+        Case(
+            "archive.too_large", "8 TiB claimed",
+            [
+                {
+                    var m = Member("a")
+                    m.claimedSize = 8 << 40
+                    return m
+                }()
+            ]),
+        Case(
+            "archive.truncated", "10 bytes claimed, none there",
+            [
+                {
+                    var m = Member("a")
+                    m.claimedSize = 5000
+                    return m
+                }()
+            ]),
         Case(
             "archive.too_large", "a sparse member",
             [
@@ -120,7 +149,9 @@ import Testing
         let mode = try FileManager.default.attributesOfItem(atPath: scratch("out/m0"))[.posixPermissions] as? Int
         #expect((mode ?? 0) & 0o133 == 0)
         for bad in ["../x", "a/b", "", "."] {
-            #expect(code { _ = try ArchiveReader(path: tar).unpack(into: scratch("out")) { _, _ in bad } } == "path.bad_name")
+            #expect(
+                code { _ = try ArchiveReader(path: tar).unpack(into: scratch("out")) { _, _ in bad } }
+                    == "path.bad_name")
         }
     }
 
@@ -142,7 +173,8 @@ import Testing
     @Test func `the unpacked size is limited`() throws {
         var limits = ArchiveLimits()
         limits.unpackedBytes = 1000
-        #expect(code { _ = try read(TarBytes.archive([.init("a", SafetensorsBytes.zeros(1000))]), limits: limits) } == nil)
+        #expect(
+            code { _ = try read(TarBytes.archive([.init("a", SafetensorsBytes.zeros(1000))]), limits: limits) } == nil)
         let two = TarBytes.archive([.init("a", SafetensorsBytes.zeros(600)), .init("b", SafetensorsBytes.zeros(600))])
         #expect(code { _ = try read(two, limits: limits) } == "archive.too_large")
         #expect(code { _ = try read(GzipBytes.stored(two), limits: limits) } == "archive.too_large")
@@ -177,9 +209,12 @@ import Testing
     }
 
     @Test func `what is no archive is refused`() throws {
-        for bytes in [[], [1], Array("hello world".utf8), SafetensorsBytes.adapter, [UInt8](repeating: 0, count: 2048)] {
+        for bytes in [[], [1], Array("hello world".utf8), SafetensorsBytes.adapter, [UInt8](repeating: 0, count: 2048)]
+        {
             let found = code { _ = try read(bytes) }
-            #expect(["archive.unknown_format", "archive.empty", "archive.truncated"].contains(found), "\(found ?? "accepted")")
+            #expect(
+                ["archive.unknown_format", "archive.empty", "archive.truncated"].contains(found),
+                "\(found ?? "accepted")")
         }
         #expect(code { _ = try read(GzipBytes.stored(Array("hello".utf8))) } == "archive.unknown_format")
     }

@@ -7,8 +7,11 @@ import Testing
 /// The corpus of malformed and hostile inputs beside the repository, where it is there: each case of the container and
 /// archive layers must give one of the codes its manifest names. The same rules are tested on built-in bytes elsewhere.
 @Suite struct BadInputsCorpusTests {
-    private static let generator = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared/tools/make_bad_inputs.py").path
+    private static let generator = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent(
+            "shared/tools/make_bad_inputs.py"
+        ).path
 
     /// Cases that only a later layer can judge: this one has to accept them.
     private static let judgedLater: Set = ["adapter.empty", "archive.ambiguous"]
@@ -46,7 +49,9 @@ import Testing
             seen += 1
         }
         #expect(seen == 0 || seen >= 58)
-        #expect(!FileManager.default.fileExists(atPath: (scratch.path as NSString).deletingLastPathComponent + "/lorabank-escaped"))
+        #expect(
+            !FileManager.default.fileExists(
+                atPath: (scratch.path as NSString).deletingLastPathComponent + "/lorabank-escaped"))
     }
 
     private static func outcome(_ kind: String, _ path: String) -> (refusal: String?, findings: [String]) {
@@ -57,7 +62,8 @@ import Testing
             case "archive": findings = try ArchiveReader(path: path).list().findings
             default:
                 findings =
-                    try ShardedWeights(index: "adapter_model.safetensors.index.json", in: FolderSource(path: path)).findings
+                    try ShardedWeights(index: "adapter_model.safetensors.index.json", in: FolderSource(path: path))
+                    .findings
             }
         }
         return (refusal, findings.map(\.code))

@@ -11,7 +11,8 @@ import Testing
 
     private let members = [
         Member("manifest.json", Array("{}".utf8)), Member("empty", []),
-        Member("adapter_model.safetensors", SafetensorsBytes.adapter), Member("block", [UInt8](repeating: 5, count: 1024)),
+        Member("adapter_model.safetensors", SafetensorsBytes.adapter),
+        Member("block", [UInt8](repeating: 5, count: 1024)),
     ]
 
     @Test func `members are read back in place`() throws {
@@ -40,7 +41,8 @@ import Testing
         fromDisk[2] = try Member("adapter_model.safetensors", path: file)
         #expect(try BankArchiveWriter.write(fromDisk, to: scratch("2")) == first)
         // A change of this value means that objects of older banks would be written differently.
-        let known = try BankArchiveWriter.write([Member("manifest.json", Array("{}".utf8)), Member("a/b", [1, 2, 3])], to: scratch("3"))
+        let known = try BankArchiveWriter.write(
+            [Member("manifest.json", Array("{}".utf8)), Member("a/b", [1, 2, 3])], to: scratch("3"))
         #expect(known.digest.hex == "a63e55e0a20474a8726c1cc1e7e0707a14666983b62628eaafbbe9665793fb32")
         #expect(try BankArchiveWriter.write(Array(members.reversed()), to: scratch("4")) != first)
     }
@@ -54,7 +56,9 @@ import Testing
         #expect(listing.findings.isEmpty)
     }
 
-    @Test(arguments: ["", "/a", "a/", "a//b", "../a", "a/../b", ".", "a\\b", "é", "a\n", String(repeating: "a", count: 101)])
+    @Test(arguments: [
+        "", "/a", "a/", "a//b", "../a", "a/../b", ".", "a\\b", "é", "a\n", String(repeating: "a", count: 101),
+    ])
     func `names that not every tar program keeps are refused`(name: String) throws {
         let scratch = try Scratch()
         #expect(code { _ = try BankArchiveWriter.write([Member(name, [1])], to: scratch("x.tar")) } == "path.bad_name")
@@ -63,7 +67,9 @@ import Testing
 
     @Test func `a name twice is refused, a name of 100 characters is kept`() throws {
         let scratch = try Scratch()
-        #expect(code { _ = try BankArchiveWriter.write([Member("a", [1]), Member("a", [2])], to: scratch("x")) } == "path.duplicate")
+        #expect(
+            code { _ = try BankArchiveWriter.write([Member("a", [1]), Member("a", [2])], to: scratch("x")) }
+                == "path.duplicate")
         let name = String(repeating: "n", count: 100)
         _ = try BankArchiveWriter.write([Member(name, [1])], to: scratch("y"))
         #expect(try BankArchiveReader(path: scratch("y")).members.map(\.name) == [name])
@@ -74,7 +80,8 @@ import Testing
         let scratch = try Scratch()
         let big = (0..<3_000_001).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 13) }
         let file = try scratch.write(big, as: "big")
-        _ = try BankArchiveWriter.write([Member("s", [1]), try Member("big", path: file), Member("t", big)], to: scratch("x"))
+        _ = try BankArchiveWriter.write(
+            [Member("s", [1]), try Member("big", path: file), Member("t", big)], to: scratch("x"))
         let archive = try BankArchiveReader(path: scratch("x"))
         #expect(try archive.open("big").digest() == SHA256Digest.of(big))
         #expect(try archive.open("t").digest() == SHA256Digest.of(big))

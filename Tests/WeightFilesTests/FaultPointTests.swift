@@ -9,10 +9,13 @@ import Testing
     /// What remains when the disk fills up or the process dies in the middle of an output.
     @Suite struct FaultPointTests {
         private static func writeAdapter(to path: String) throws {
-            let layout = try SafetensorsLayout([.init("a", .u8, [3000]), .init("b", .f32, [10])], metadata: ["format": "pt"])
+            let layout = try SafetensorsLayout(
+                [.init("a", .u8, [3000]), .init("b", .f32, [10])], metadata: ["format": "pt"])
             let writer = try SafetensorsWriter(path: path, layout: layout)
             for entry in layout.entries {
-                try [UInt8](repeating: 1, count: entry.range.count).withUnsafeBytes { try writer.write($0, toTensor: entry.name) }
+                try [UInt8](repeating: 1, count: entry.range.count).withUnsafeBytes {
+                    try writer.write($0, toTensor: entry.name)
+                }
             }
             try writer.commit()
         }
@@ -35,7 +38,9 @@ import Testing
             let scratch = try Scratch()
             for n in 1...100 {
                 let plan = FaultPlan(failWriteAt: n)
-                let result = code { try FaultPoint.$localPlan.withValue(plan) { try FaultPointTests.writeFolder(to: scratch("out")) } }
+                let result = code {
+                    try FaultPoint.$localPlan.withValue(plan) { try FaultPointTests.writeFolder(to: scratch("out")) }
+                }
                 if plan.writes < n {
                     #expect(result == nil)
                     #expect(n > 5)

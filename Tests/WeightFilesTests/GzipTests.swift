@@ -5,7 +5,9 @@ import Testing
 @testable import WeightFiles
 
 @Suite struct GzipTests {
-    private let archive = TarBytes.archive([.init("a", (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 5) }), .init("b", [2])])
+    private let archive = TarBytes.archive([
+        .init("a", (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 5) }), .init("b", [2]),
+    ])
 
     private func outcome(_ bytes: [UInt8], limits: ArchiveLimits = ArchiveLimits()) throws -> String? {
         let scratch = try Scratch()
@@ -13,7 +15,10 @@ import Testing
         return code { _ = try ArchiveReader(path: path, limits: limits).list() }
     }
 
-    @Test(arguments: [("", UInt32(0)), ("123456789", 0xCBF4_3926), ("a", 0xE8B7_BE43), ("The quick brown fox jumps over the lazy dog", 0x414F_A339)])
+    @Test(arguments: [
+        ("", UInt32(0)), ("123456789", 0xCBF4_3926), ("a", 0xE8B7_BE43),
+        ("The quick brown fox jumps over the lazy dog", 0x414F_A339),
+    ])
     func `known checksums`(text: String, value: UInt32) {
         var whole = CRC32()
         Array(text.utf8).withUnsafeBytes { whole.update($0) }
@@ -71,7 +76,9 @@ import Testing
         let decoys = (0..<50).flatMap { i in GzipBytes.header + [UInt8](repeating: UInt8(i), count: 30) }
         let archive = TarBytes.archive([.init("a", decoys + GzipBytes.stored(decoys))])
         #expect(try outcome(GzipBytes.stored(archive)) == nil)
-        #expect(try outcome(GzipBytes.stored(Array(archive.prefix(700))) + GzipBytes.stored(Array(archive.dropFirst(700)))) == nil)
+        #expect(
+            try outcome(GzipBytes.stored(Array(archive.prefix(700))) + GzipBytes.stored(Array(archive.dropFirst(700))))
+                == nil)
     }
 
     @Test func `an archive that grows too much stops early`() throws {

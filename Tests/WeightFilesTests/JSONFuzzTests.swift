@@ -12,7 +12,8 @@ import Testing
         "{\n  \"a\": 1e999,\n\t\"b\" : [ ] \r\n}",
     ]
     private static let tokens = [
-        "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud800", "\\udc00", "null", "true", "NaN", "1e9", "-", ".", "00",
+        "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud800", "\\udc00", "null", "true", "NaN", "1e9", "-", ".",
+        "00",
         "\"a\":1,", "\u{FEFF}", "[[[[[[[[", "é",
     ].map { Array($0.utf8) }
 
@@ -24,7 +25,8 @@ import Testing
         var accepted = 0
         for round in 0..<10_000 {
             let bytes = Mutation.apply(
-                Array(JSONFuzzTests.seeds[round % JSONFuzzTests.seeds.count].utf8), tokens: JSONFuzzTests.tokens, &random)
+                Array(JSONFuzzTests.seeds[round % JSONFuzzTests.seeds.count].utf8), tokens: JSONFuzzTests.tokens,
+                &random)
             do {
                 let value = try StrictJSON.parse(bytes, .configuration)
                 accepted += 1
@@ -32,7 +34,9 @@ import Testing
                 #expect(again == value)
                 let foundation = try? JSONSerialization.jsonObject(with: Data(bytes), options: .fragmentsAllowed)
                 // Foundation refuses numbers beyond the largest double, which JSON allows.
-                #expect(foundation != nil || JSONFuzzTests.hasHugeNumber(value), "\(String(decoding: bytes, as: UTF8.self))")
+                #expect(
+                    foundation != nil || JSONFuzzTests.hasHugeNumber(value), "\(String(decoding: bytes, as: UTF8.self))"
+                )
             } catch let failure as Failure {
                 #expect(allowed.contains(failure.code), "\(failure)")
             }

@@ -38,7 +38,8 @@ import Testing
 
     @Test func `keys are sorted by code points on request`() {
         let value = JSONValue.object([
-            .init("b", .null), .init("é", .null), .init("B", .null), .init("a", .object([.init("z", .null), .init("y", .null)])),
+            .init("b", .null), .init("é", .null), .init("B", .null),
+            .init("a", .object([.init("z", .null), .init("y", .null)])),
             .init("😀", .null), .init("\u{FFFD}", .null),
         ])
         #expect(

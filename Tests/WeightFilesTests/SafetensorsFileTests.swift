@@ -54,7 +54,8 @@ import Testing
     @Test func `every known type is sized`() throws {
         for dtype in DType.allCases {
             let bytes = dtype.bits * 8 / 8
-            let file = try read(S.file("{\(S.entry("w", dtype.rawValue, "[8]", "0", "\(bytes)"))}", data: S.zeros(bytes)))
+            let file = try read(
+                S.file("{\(S.entry("w", dtype.rawValue, "[8]", "0", "\(bytes)"))}", data: S.zeros(bytes)))
             #expect(file.tensors.first?.dtype == dtype)
         }
     }
@@ -99,7 +100,9 @@ import Testing
     @Test func `a header of many thousand tensors is read`() throws {
         let count = 20_000
         let entries = (0..<count).map { i in
-            S.entry("base_model.model.model.layers.\(i).self_attn.q_proj.lora_A.weight", "F32", "[1,1]", "\(4 * i)", "\(4 * i + 4)")
+            S.entry(
+                "base_model.model.model.layers.\(i).self_attn.q_proj.lora_A.weight", "F32", "[1,1]", "\(4 * i)",
+                "\(4 * i + 4)")
         }
         let file = try read(S.file("{\(entries.joined(separator: ","))}", data: S.zeros(4 * count)))
         #expect(file.tensors.count == count)

@@ -85,16 +85,23 @@ import Testing
         Case(.safetensorsBadShape, "exponent", header: "{\(S.entry("w", "F32", "[4e0]"))}"),
         Case(.safetensorsBadShape, "string", header: "{\(S.entry("w", "F32", "[\"4\"]"))}"),
         Case(.safetensorsBadShape, "no array", header: "{\(S.entry("w", "F32", "4"))}"),
-        Case(.safetensorsBadShape, "seventeen", header: "{\(S.entry("w", "F32", "[4\(String(repeating: ",1", count: 16))]"))}"),
-        Case(.safetensorsBadOffsets, "2^64 - 1", header: "{\(S.entry("w", "U8", "[16]", "0", "18446744073709551615"))}"),
+        Case(
+            .safetensorsBadShape, "seventeen",
+            header: "{\(S.entry("w", "F32", "[4\(String(repeating: ",1", count: 16))]"))}"),
+        Case(
+            .safetensorsBadOffsets, "2^64 - 1", header: "{\(S.entry("w", "U8", "[16]", "0", "18446744073709551615"))}"),
         Case(.safetensorsBadOffsets, "2^63", header: "{\(S.entry("w", "U8", "[16]", "0", "9223372036854775808"))}"),
         Case(.safetensorsBadOffsets, "reversed", header: "{\(S.entry("w", "F32", "[4]", "16", "0"))}"),
         Case(.safetensorsBadOffsets, "negative", header: "{\(S.entry("w", "F32", "[4]", "-16", "0"))}"),
         Case(.safetensorsBadOffsets, "fraction", header: "{\(S.entry("w", "F32", "[4]", "0", "16.0"))}"),
         Case(.safetensorsBadOffsets, "three", header: "{\(S.entry("w", "F32", "[4]", "0,0", "16"))}"),
         Case(.safetensorsBadOffsets, "no array", header: #"{"w":{"dtype":"F32","shape":[4],"data_offsets":{}}}"#),
-        Case(.safetensorsShapeOverflow, "2^32 x 2^32", header: "{\(S.entry("w", "F32", "[4294967296,4294967296]", "0", "0"))}"),
-        Case(.safetensorsShapeOverflow, "in bits only", header: "{\(S.entry("w", "F64", "[1152921504606846976]", "0", "0"))}"),
+        Case(
+            .safetensorsShapeOverflow, "2^32 x 2^32",
+            header: "{\(S.entry("w", "F32", "[4294967296,4294967296]", "0", "0"))}"),
+        Case(
+            .safetensorsShapeOverflow, "in bits only",
+            header: "{\(S.entry("w", "F64", "[1152921504606846976]", "0", "0"))}"),
         Case(.safetensorsShapeOverflow, "2^64", header: "{\(S.entry("w", "U8", "[18446744073709551616]", "0", "0"))}"),
         Case(
             .safetensorsShapeOverflow, "beside a zero",
@@ -103,13 +110,18 @@ import Testing
         Case(.safetensorsUnalignedSubbyte, "F6", header: "{\(S.entry("w", "F6_E2M3", "[1]", "0", "1"))}", data: 1),
         Case(.safetensorsSizeMismatch, "too few", header: "{\(S.entry("w", "F32", "[4]", "0", "12"))}", data: 12),
         Case(.safetensorsSizeMismatch, "too many", header: "{\(S.entry("w", "F16", "[4]", "0", "16"))}"),
-        Case(.safetensorsSizeMismatch, "empty shape is one element", header: "{\(S.entry("w", "F32", "[]", "0", "0"))}", data: 0),
+        Case(
+            .safetensorsSizeMismatch, "empty shape is one element", header: "{\(S.entry("w", "F32", "[]", "0", "0"))}",
+            data: 0),
     ]
 
     static let coverage: [Case] = [
-        Case(.safetensorsOverlap, "half", header: "{\(S.entry("a")),\(S.entry("b", "F32", "[4]", "8", "24"))}", data: 24),
+        Case(
+            .safetensorsOverlap, "half", header: "{\(S.entry("a")),\(S.entry("b", "F32", "[4]", "8", "24"))}", data: 24),
         Case(.safetensorsOverlap, "the same bytes", header: "{\(S.entry("a")),\(S.entry("b"))}"),
-        Case(.safetensorsHole, "between", header: "{\(S.entry("a")),\(S.entry("b", "F32", "[4]", "24", "40"))}", data: 40),
+        Case(
+            .safetensorsHole, "between", header: "{\(S.entry("a")),\(S.entry("b", "F32", "[4]", "24", "40"))}", data: 40
+        ),
         Case(.safetensorsHole, "at the start", header: "{\(S.entry("a", "F32", "[4]", "4", "20"))}", data: 20),
         Case(.safetensorsHole, "before an empty tensor", header: "{\(S.entry("a", "F32", "[0]", "8", "8"))}", data: 8),
         Case(.safetensorsDataTruncated, "a byte", header: "{\(S.entry("a"))}", data: 15),
@@ -146,7 +158,8 @@ import Testing
         symlink(scratch("x.safetensors"), scratch("link.safetensors"))
         mkfifo(scratch("pipe.safetensors"), 0o600)
         #expect(code { _ = try SafetensorsFile(path: scratch("none")) } == "io.not_found")
-        #expect(code { _ = try SafetensorsFile(path: scratch("link.safetensors"), followLinks: false) } == "path.symlink")
+        #expect(
+            code { _ = try SafetensorsFile(path: scratch("link.safetensors"), followLinks: false) } == "path.symlink")
         #expect(code { _ = try SafetensorsFile(path: scratch("link.safetensors"), followLinks: true) } == nil)
         #expect(code { _ = try SafetensorsFile(path: scratch("pipe.safetensors")) } == "path.special_file")
         #expect(code { _ = try SafetensorsFile(path: scratch.path) } == "path.special_file")

@@ -8,7 +8,8 @@ import Testing
 
 @Suite struct SafetensorsWriterTests {
     private let declarations: [TensorDeclaration] = [
-        .init("b", .f16, [3]), .init("a", .f16, [1, 2]), .init("w", .f32, [2, 2]), .init("d", .f64, []), .init("u", .u8, [5]),
+        .init("b", .f16, [3]), .init("a", .f16, [1, 2]), .init("w", .f32, [2, 2]), .init("d", .f64, []),
+        .init("u", .u8, [5]),
         .init("i", .i64, [1]), .init("z", .f32, [0, 4]), .init("é \u{1B}", .bf16, [2]), .init("c64", .c64, [1]),
     ]
 
@@ -16,7 +17,9 @@ import Testing
         (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ name.utf8.count) }
     }
 
-    private func write(_ tensors: [TensorDeclaration], metadata: [String: String] = [:], to path: String) throws -> SHA256Digest {
+    private func write(_ tensors: [TensorDeclaration], metadata: [String: String] = [:], to path: String) throws
+        -> SHA256Digest
+    {
         let writer = try SafetensorsWriter(path: path, layout: try SafetensorsLayout(tensors, metadata: metadata))
         for entry in writer.layout.entries {
             try content(entry.name, entry.range.count).withUnsafeBytes { try writer.write($0, toTensor: entry.name) }
@@ -29,7 +32,9 @@ import Testing
         #expect(layout.entries.map(\.name) == ["i", "d", "c64", "w", "z", "é \u{1B}", "a", "b", "u"])
         #expect(layout.header.count % 8 == 0)
         #expect(layout.entries.first?.range.lowerBound == layout.header.count)
-        for (a, b) in zip(layout.entries, layout.entries.dropFirst()) { #expect(a.range.upperBound == b.range.lowerBound) }
+        for (a, b) in zip(layout.entries, layout.entries.dropFirst()) {
+            #expect(a.range.upperBound == b.range.lowerBound)
+        }
         #expect(layout.entries.last?.range.upperBound == layout.fileSize)
         #expect(layout.position(of: "w") == 3)
         #expect(layout.position(of: "none") == nil)
@@ -43,7 +48,8 @@ import Testing
         let values: [UInt8] = [0, 0, 0x80, 0x3F, 0, 0, 0, 0xBF]
         try values.withUnsafeBytes { try writer.write($0, to: 0) }
         try writer.commit()
-        let header = #"{"__metadata__":{"format":"pt"},"m.lora_A.weight":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}"#
+        let header =
+            #"{"__metadata__":{"format":"pt"},"m.lora_A.weight":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}"#
         let padded = header + String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)
         #expect(try scratch.read("x") == SafetensorsBytes.file(padded, data: values))
     }
@@ -115,10 +121,13 @@ import Testing
     @Test func `an incomplete file is not committed`() throws {
         let scratch = try Scratch()
         do {
-            let writer = try SafetensorsWriter(path: scratch("x"), layout: try SafetensorsLayout([.init("a", .u8, [4])]))
+            let writer = try SafetensorsWriter(
+                path: scratch("x"), layout: try SafetensorsLayout([.init("a", .u8, [4])]))
             try [UInt8](repeating: 1, count: 2).withUnsafeBytes { try writer.write($0, to: 0) }
             #expect(code { try writer.commit() } == "internal.defect")
-            #expect(code { try [UInt8](repeating: 0, count: 3).withUnsafeBytes { try writer.write($0, to: 0, at: 2) } } == "internal.defect")
+            #expect(
+                code { try [UInt8](repeating: 0, count: 3).withUnsafeBytes { try writer.write($0, to: 0, at: 2) } }
+                    == "internal.defect")
         }
         #expect(scratch.names.isEmpty)
     }

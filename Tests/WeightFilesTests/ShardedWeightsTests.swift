@@ -14,7 +14,8 @@ import Testing
         let scratch = try Scratch()
         let first = "{\(S.entry("a")),\(S.entry("b", "F32", "[4]", "16", "32"))}"
         try scratch.write(S.file(first, data: S.zeros(32)), as: "model-00001-of-00002.safetensors")
-        try scratch.write(S.file("{\(S.entry("c"))}", data: [UInt8](repeating: 3, count: 16)), as: "model-00002-of-00002.safetensors")
+        try scratch.write(
+            S.file("{\(S.entry("c"))}", data: [UInt8](repeating: 3, count: 16)), as: "model-00002-of-00002.safetensors")
         let pairs = map.sorted { $0.key < $1.key }.map { "\"\($0.key)\":\"\($0.value)\"" }.joined(separator: ",")
         let metadata = size.map { "\"metadata\":{\"total_size\":\($0)}," } ?? ""
         try scratch.write(Array("{\(metadata)\"weight_map\":{\(pairs)}}".utf8), as: index)
@@ -50,7 +51,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["../model.safetensors", "/etc/passwd", "a/b", "a\\\\b", "..", ".", "", "x\\u0000", "x\\n", "a..b"])
+    @Test(arguments: [
+        "../model.safetensors", "/etc/passwd", "a/b", "a\\\\b", "..", ".", "", "x\\u0000", "x\\n", "a..b",
+    ])
     func `a name that is not plain is refused before any file is opened`(name: String) throws {
         var map = good
         map["c"] = name
@@ -83,7 +86,8 @@ import Testing
         let scratch = try folder(good)
         let both = "{\(S.entry("a")),\(S.entry("c", "F32", "[4]", "16", "32"))}"
         try scratch.write(S.file(both, data: S.zeros(32)), as: "model-00002-of-00002.safetensors")
-        #expect(code { _ = try ShardedWeights(index: index, in: FolderSource(path: scratch.path)) } == "shard.bad_index")
+        #expect(
+            code { _ = try ShardedWeights(index: index, in: FolderSource(path: scratch.path)) } == "shard.bad_index")
     }
 
     @Test(arguments: [
@@ -92,7 +96,8 @@ import Testing
     func `a broken index is refused`(text: String) throws {
         let scratch = try Scratch()
         try scratch.write(Array(text.utf8), as: index)
-        #expect(code { _ = try ShardedWeights(index: index, in: FolderSource(path: scratch.path)) } == "shard.bad_index")
+        #expect(
+            code { _ = try ShardedWeights(index: index, in: FolderSource(path: scratch.path)) } == "shard.bad_index")
     }
 
     @Test func `a damaged shard is named`() throws {
@@ -117,7 +122,8 @@ import Testing
         #expect(source.contains(index))
         #expect(
             try source.fileNames() == [
-                "adapter_model.safetensors", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", index,
+                "adapter_model.safetensors", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
+                index,
             ])
         #expect(code { _ = try source.open("../x") } == "path.bad_name")
     }

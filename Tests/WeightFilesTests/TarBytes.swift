@@ -182,12 +182,15 @@ enum ZipBytes {
             let size = entry.size ?? entry.data.count
             if entry.sharesEntry == nil {
                 let name = entry.localName ?? entry.name
-                file += u32(0x0403_4B50) + u16(20) + u16(entry.flags) + u16(entry.method) + u32(0x21 << 16) + u32(Int(crc))
-                file += u32(entry.data.count) + u32(entry.localSize ?? size) + u16(name.count) + u16(0) + name + entry.data
+                file +=
+                    u32(0x0403_4B50) + u16(20) + u16(entry.flags) + u16(entry.method) + u32(0x21 << 16) + u32(Int(crc))
+                file +=
+                    u32(entry.data.count) + u32(entry.localSize ?? size) + u16(name.count) + u16(0) + name + entry.data
             }
             directory += u32(0x0201_4B50) + u16(3 << 8 | 20) + u16(20) + u16(entry.flags) + u16(entry.method)
             directory += u32(0x21 << 16) + u32(Int(crc)) + u32(entry.data.count) + u32(size) + u16(entry.name.count)
-            directory += u16(0) + u16(0) + u16(0) + u16(0) + u32(entry.mode << 16) + u32(offsets[offsets.count - 1]) + entry.name
+            directory +=
+                u16(0) + u16(0) + u16(0) + u16(0) + u32(entry.mode << 16) + u32(offsets[offsets.count - 1]) + entry.name
         }
         let end = u32(0x0605_4B50) + u16(0) + u16(0) + u16(entries.count) + u16(entries.count)
         return file + directory + end + u32(directory.count) + u32(file.count) + u16(comment.count) + comment

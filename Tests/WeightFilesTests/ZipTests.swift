@@ -17,7 +17,8 @@ import Testing
     @Test func `entries are read, folders and comments allowed`() throws {
         let scratch = try Scratch()
         let zip = ZipBytes.archive(
-            [Entry("d/").with { $0.mode = 0o040755 }, Entry("d/a.json", [1, 2, 3]), Entry("é", [4])], comment: Array("PK\u{5}\u{6}!".utf8))
+            [Entry("d/").with { $0.mode = 0o040755 }, Entry("d/a.json", [1, 2, 3]), Entry("é", [4])],
+            comment: Array("PK\u{5}\u{6}!".utf8))
         let listing = try ArchiveReader(path: try scratch.write(zip, as: "x.zip")).list()
         #expect(listing.members.map(\.name) == ["d/a.json", "é"])
         #expect(listing.members.first?.digest == SHA256Digest.of([1, 2, 3]))
@@ -32,7 +33,8 @@ import Testing
         }
         #expect(try outcome(ZipBytes.archive([Entry("a", [1]), Entry("a", [2])])) == "path.duplicate")
         #expect(try outcome(ZipBytes.archive([Entry("a", [1]), Entry("A", [2])])) == "path.case_collision")
-        #expect(try outcome(ZipBytes.archive([Entry("l", Array("..".utf8)).with { $0.mode = 0o120777 }])) == "path.symlink")
+        #expect(
+            try outcome(ZipBytes.archive([Entry("l", Array("..".utf8)).with { $0.mode = 0o120777 }])) == "path.symlink")
         #expect(try outcome(ZipBytes.archive([Entry("l").with { $0.mode = 0o010644 }])) == "path.special_file")
     }
 
@@ -63,10 +65,14 @@ import Testing
     @Test func `sizes are judged by the directory alone`() throws {
         var limits = ArchiveLimits()
         limits.members = 2
-        #expect(try outcome(ZipBytes.archive((0..<3).map { Entry("\($0)", [1]) }), limits: limits) == "archive.too_many_entries")
+        #expect(
+            try outcome(ZipBytes.archive((0..<3).map { Entry("\($0)", [1]) }), limits: limits)
+                == "archive.too_many_entries")
         #expect(try outcome(ZipBytes.archive([Entry("a", [1]).with { $0.size = 1 << 30 }])) == "archive.bomb")
         limits.unpackedBytes = 10
-        #expect(try outcome(ZipBytes.archive([Entry("a", SafetensorsBytes.zeros(11))]), limits: limits) == "archive.too_large")
+        #expect(
+            try outcome(ZipBytes.archive([Entry("a", SafetensorsBytes.zeros(11))]), limits: limits)
+                == "archive.too_large")
     }
 
     @Test func `every truncation and every flipped bit of the directory is noticed or harmless`() throws {

@@ -82,7 +82,8 @@ public enum BankArchiveWriter {
         var names: Set<String> = []
         for member in members {
             guard Ustar.isValidName(member.name) else {
-                throw Failure(.pathBadName, "not a name for a member of the bank's archive", path: path, place: member.name)
+                throw Failure(
+                    .pathBadName, "not a name for a member of the bank's archive", path: path, place: member.name)
             }
             guard names.insert(member.name).inserted else {
                 throw Failure(.pathDuplicate, "two members of one name", path: path, place: member.name)
@@ -112,16 +113,7 @@ private struct HashingSink {
 
     mutating func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
 
-    /// Copies a mapped file piece by piece and gives its pages back.
-    mutating func write(_ mapped: MappedBytes) throws {
-        var start = mapped.range.lowerBound
-        while start < mapped.range.upperBound {
-            let piece = start..<min(start + (8 << 20), mapped.range.upperBound)
-            try write(UnsafeRawBufferPointer(rebasing: mapped.file.bytes[piece]))
-            mapped.file.release(piece)
-            start = piece.upperBound
-        }
-    }
+    mutating func write(_ mapped: MappedBytes) throws { try mapped.forEachPiece { try write($0) } }
 
     private mutating func write(_ bytes: UnsafeRawBufferPointer) throws {
         hasher.update(bytes)

@@ -24,8 +24,7 @@ final class MappedFeed: ByteFeed {
             return nil
         }
         if delivered - released > 16 << 20 {
-            let start = content.range.lowerBound
-            content.file.release(start + released..<start + delivered)
+            content.release(released..<delivered)
             released = delivered
         }
         let block = delivered..<min(delivered + blockSize, content.count)
@@ -57,7 +56,7 @@ final class UnpackedFeed: ByteFeed {
         self.limits = limits
         source = MappedFeed(content, blockSize: UnpackedFeed.packedBlock)
         handle = try ArchiveHandle(path: content.path)
-        if compression == .gzip { trailers = GzipTrailers(content.bytes) }
+        if compression == .gzip { trailers = GzipTrailers(content) }
         try handle.check(compression.enable(in: handle.pointer))
         try handle.check(archive_read_support_format_raw(handle.pointer))
         try handle.open(source)

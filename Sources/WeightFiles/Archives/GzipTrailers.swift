@@ -25,10 +25,12 @@ struct GzipTrailers {
     /// Candidates that are compared at a time. Chance beginnings are rare: one in 16 MiB of compressed bytes.
     private static let window = 64
 
-    init(_ file: UnsafeRawBufferPointer) {
+    init(_ content: MappedBytes) {
+        let file = content.bytes
         last = file.count >= 18 ? GzipTrailers.trailer(endingAt: file.count, in: file) : nil
         guard let base = file.baseAddress else { return }
         var i = 18
+        var released = 0
         while i &+ 10 < file.count, let hit = memchr(base + i, 0x1F, file.count &- i &- 10) {
             let start = UnsafeRawPointer(hit) - base
             if file[start &+ 1] == 0x8B, file[start &+ 2] == 8, file[start &+ 3] & 0xE0 == 0 {
@@ -37,6 +39,10 @@ struct GzipTrailers {
                 if trailer.size != 0 || trailer.crc != 0 { candidates.append(trailer) }
             }
             i = start &+ 1
+            if i - released > 8 << 20 {
+                content.release(released..<i)
+                released = i
+            }
         }
     }
 
@@ -73,7 +79,9 @@ struct GzipTrailers {
         var nearest: Int?
         for candidate in upcoming {
             let distance = Int(candidates[candidate].size &- UInt32(truncatingIfNeeded: from))
-            if from + distance - length <= room, distance < nearest.map({ $0 - from }) ?? .max { nearest = from + distance }
+            if from + distance - length <= room, distance < nearest.map({ $0 - from }) ?? .max {
+                nearest = from + distance
+            }
         }
         return nearest
     }

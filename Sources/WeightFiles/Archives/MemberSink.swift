@@ -36,7 +36,9 @@ struct MemberSink {
             let fails = FaultPoint.failsWrite()
             let count = fails ? -1 : Foundation.write(descriptor, base + done, bytes.count - done)
             if count < 0, !fails, errno == EINTR { continue }
-            guard count > 0 else { throw SystemError.failure("write", path: path, error: fails ? ENOSPC : errno, needed: size) }
+            guard count > 0 else {
+                throw SystemError.failure("write", path: path, error: fails ? ENOSPC : errno, needed: size)
+            }
             FaultPoint.pass("write")
             done += count
         }

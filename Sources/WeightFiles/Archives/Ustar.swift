@@ -11,7 +11,9 @@ enum Ustar {
     /// The 512 bytes before a member's content. `name` and `size` must be valid.
     static func header(name: String, size: Int) -> [UInt8] {
         var block = [UInt8](repeating: 0, count: blockSize)
-        func put(_ text: String, at offset: Int) { block.replaceSubrange(offset..<offset + text.utf8.count, with: text.utf8) }
+        func put(_ text: String, at offset: Int) {
+            block.replaceSubrange(offset..<offset + text.utf8.count, with: text.utf8)
+        }
         put(name, at: 0)
         put("0000644", at: 100)
         put("0000000", at: 108)
@@ -33,7 +35,8 @@ enum Ustar {
     /// A name that every tar program writes and reads the same way, and that is a plain relative path.
     static func isValidName(_ name: String) -> Bool {
         let bytes = Array(name.utf8)
-        guard (1...maximumNameLength).contains(bytes.count), bytes.allSatisfy({ (0x21...0x7E).contains($0) || $0 == 0x20 }),
+        guard (1...maximumNameLength).contains(bytes.count),
+            bytes.allSatisfy({ (0x21...0x7E).contains($0) || $0 == 0x20 }),
             !bytes.contains(UInt8(ascii: "\\"))
         else { return false }
         return bytes.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).allSatisfy {

@@ -37,7 +37,8 @@ struct ZipDirectory {
         let record = try ZipDirectory.endRecord(bytes, path: path)
         start = record.offset
         guard record.entries <= limits.members else {
-            throw Failure(.archiveTooManyEntries, "\(record.entries) members, the limit is \(limits.members)", path: path)
+            throw Failure(
+                .archiveTooManyEntries, "\(record.entries) members, the limit is \(limits.members)", path: path)
         }
         var offset = record.offset
         for _ in 0..<record.entries {
@@ -77,7 +78,9 @@ struct ZipDirectory {
         let reader = LittleEndianReader(bytes)
         var offset = bytes.count - 22
         let lowest = max(0, bytes.count - 22 - 0xFFFF)
-        while offset >= lowest, !(reader.u32(offset) == 0x0605_4B50 && reader.u16(offset + 20) == bytes.count - offset - 22) {
+        while offset >= lowest,
+            !(reader.u32(offset) == 0x0605_4B50 && reader.u16(offset + 20) == bytes.count - offset - 22)
+        {
             offset -= 1
         }
         guard offset >= lowest else {
@@ -132,7 +135,8 @@ struct ZipDirectory {
         guard fields.contains(0xFFFF_FFFF) else { return }
         let reader = LittleEndianReader(UnsafeRawBufferPointer(rebasing: bytes[..<extra.upperBound]))
         var offset = extra.lowerBound
-        while let tag = reader.u16(offset), let length = reader.u16(offset + 2), offset + 4 + length <= extra.upperBound {
+        while let tag = reader.u16(offset), let length = reader.u16(offset + 2), offset + 4 + length <= extra.upperBound
+        {
             if tag == 1 {
                 var place = offset + 4
                 for i in fields.indices where fields[i] == 0xFFFF_FFFF {
@@ -166,7 +170,8 @@ struct ZipDirectory {
     private func compareLocalHeader(_ entry: Entry) throws {
         let reader = LittleEndianReader(UnsafeRawBufferPointer(rebasing: bytes[..<start]))
         let offset = entry.localOffset
-        guard let flags = reader.u16(offset + 6), let method = reader.u16(offset + 8), let crc = reader.u32(offset + 14),
+        guard let flags = reader.u16(offset + 6), let method = reader.u16(offset + 8),
+            let crc = reader.u32(offset + 14),
             let packed = reader.u32(offset + 18), let size = reader.u32(offset + 22),
             let nameLength = reader.u16(offset + 26), let extraLength = reader.u16(offset + 28)
         else { throw corrupt("an entry has no header", entry) }
@@ -183,14 +188,16 @@ struct ZipDirectory {
         // With flag bit 3 the sizes follow the content, and zeros stand here.
         let areDeferred = flags & 8 != 0 && crc == 0 && size == 0 && packed == 0
         let areWideDeferred = flags & 8 != 0 && crc == 0 && fields == [0, 0]
-        guard areDeferred || areWideDeferred || (UInt32(crc) == entry.crc && fields == [entry.size, entry.packedSize]) else {
+        guard areDeferred || areWideDeferred || (UInt32(crc) == entry.crc && fields == [entry.size, entry.packedSize])
+        else {
             throw corrupt("the sizes before the content differ from those in the directory", entry)
         }
     }
 
     private func corrupt(_ message: String, _ entry: Entry? = nil) -> Failure {
         Failure(
-            .archiveCorrupt, message, path: path, place: entry.map { String(decoding: $0.name.prefix(1024), as: UTF8.self) },
+            .archiveCorrupt, message, path: path,
+            place: entry.map { String(decoding: $0.name.prefix(1024), as: UTF8.self) },
             hint: ArchiveHandle.hint(for: .archiveCorrupt))
     }
 }

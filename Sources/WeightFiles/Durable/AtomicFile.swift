@@ -74,7 +74,8 @@ public final class AtomicFile: Sendable {
         var done = 0
         while done < bytes.count {
             let fails = FaultPoint.failsWrite()
-            let count = fails ? -1 : pwrite(descriptor, base + done, min(bytes.count - done, 1 << 30), off_t(offset + done))
+            let count =
+                fails ? -1 : pwrite(descriptor, base + done, min(bytes.count - done, 1 << 30), off_t(offset + done))
             if count < 0 {
                 let error = fails ? ENOSPC : errno
                 if error == EINTR { continue }

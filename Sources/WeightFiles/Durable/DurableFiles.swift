@@ -23,7 +23,9 @@ public enum DurableFiles {
         }
         guard [EPERM, ENOTSUP].contains(errno) else { throw SystemError.failure("link to it", path: target) }
         var status = stat()
-        guard lstat(target, &status) != 0 else { throw SystemError.failure("rename to it", path: target, error: EEXIST) }
+        guard lstat(target, &status) != 0 else {
+            throw SystemError.failure("rename to it", path: target, error: EEXIST)
+        }
         try move(from: source, replacing: target)
     }
 
@@ -63,7 +65,9 @@ public enum DurableFiles {
         }
         let parts = PathParts(path)
         try createFolders(parts.folder, mode: mode)
-        guard mkdir(path, mode) == 0 || errno == EEXIST else { throw SystemError.failure("create the folder", path: path) }
+        guard mkdir(path, mode) == 0 || errno == EEXIST else {
+            throw SystemError.failure("create the folder", path: path)
+        }
         FaultPoint.pass("mkdir")
         try syncFolder(parts.folder)
     }

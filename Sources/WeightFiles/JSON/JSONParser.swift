@@ -116,7 +116,9 @@ struct JSONParser {
     private mutating func literal(_ word: StaticString, _ value: JSONValue) throws(Problem) -> JSONValue {
         let length = word.utf8CodeUnitCount
         guard position &+ length <= bytes.count else { throw problem("a value is expected here") }
-        for i in 0..<length where bytes[position &+ i] != word.utf8Start[i] { throw problem("a value is expected here") }
+        for i in 0..<length where bytes[position &+ i] != word.utf8Start[i] {
+            throw problem("a value is expected here")
+        }
         position &+= length
         return value
     }

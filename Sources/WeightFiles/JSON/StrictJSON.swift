@@ -83,6 +83,11 @@ public enum StrictJSON {
         }
     }
 
+    /// Parses a whole file in place.
+    public static func parse(_ content: MappedBytes, _ rules: Rules) throws -> JSONValue {
+        try content.withBytes { try parse($0, rules, path: content.path) }
+    }
+
     public static func parse(_ bytes: [UInt8], _ rules: Rules, path: String? = nil) throws -> JSONValue {
         try bytes.withUnsafeBytes { try parse($0, rules, path: path) }
     }

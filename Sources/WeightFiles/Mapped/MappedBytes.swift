@@ -23,7 +23,8 @@ public struct MappedBytes: Sendable {
     public init(_ file: MappedFile, range: Range<Int>, path: String) throws {
         guard range.lowerBound >= 0, range.upperBound <= file.bytes.count else {
             throw Failure(
-                .ioFailed, "bytes \(range.lowerBound)..<\(range.upperBound) lie outside the file of "
+                .ioFailed,
+                "bytes \(range.lowerBound)..<\(range.upperBound) lie outside the file of "
                     + "\(file.bytes.count) bytes", path: path)
         }
         self.file = file
@@ -38,19 +39,33 @@ public struct MappedBytes: Sendable {
 
     public var count: Int { range.count }
 
+    /// Valid as long as `file` lives: keep `self` alive while using it, or use `withBytes`.
     public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: file.bytes[range]) }
+
+    /// Runs `body` on the bytes and keeps the file mapped until it returns.
+    public func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        try withExtendedLifetime(file) { try body(bytes) }
+    }
+
+    /// Gives the pages of a part of the bytes back to the system; they are read again on the next access.
+    public func release(_ part: Range<Int>) {
+        file.release(range.lowerBound + part.lowerBound..<range.lowerBound + min(part.upperBound, count))
+    }
 
     /// SHA-256 of the bytes. Reads all of them, and gives the pages back as it goes.
     public func digest() -> SHA256Digest {
         var hasher = SHA256Hasher()
-        let step = 8 << 20
-        var start = range.lowerBound
-        while start < range.upperBound {
-            let piece = start..<min(start + step, range.upperBound)
-            hasher.update(UnsafeRawBufferPointer(rebasing: file.bytes[piece]))
-            file.release(piece)
-            start = piece.upperBound
-        }
+        forEachPiece { hasher.update($0) }
         return hasher.finish()
+    }
+
+    /// Runs `body` on the bytes in pieces of 8 MiB, and gives each back to the system afterwards.
+    public func forEachPiece(_ body: (UnsafeRawBufferPointer) throws -> Void) rethrows {
+        let step = 8 << 20
+        for start in stride(from: 0, to: count, by: step) {
+            let piece = start..<min(start + step, count)
+            try withBytes { try body(UnsafeRawBufferPointer(rebasing: $0[piece])) }
+            release(piece)
+        }
     }
 }

@@ -28,9 +28,8 @@ public struct SafetensorsFile: WeightSet {
 
     /// Checks a file that is already in memory, e.g. a member of the bank's archive.
     public init(_ content: MappedBytes) throws {
+        let header = try content.withBytes { try SafetensorsHeader($0, path: content.path) }
         let bytes = content.bytes
-        let path = content.path
-        let header = try SafetensorsHeader(bytes, path: path)
         self.content = content
         dataRange = header.dataStart..<bytes.count
         metadata = header.metadata

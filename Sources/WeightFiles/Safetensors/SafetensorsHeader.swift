@@ -109,7 +109,8 @@ struct SafetensorsHeader {
         }
         for field in member.value.members ?? [] where !Entry.fields.contains(field.key) {
             findings.append(
-                Finding(.safetensorsUnknownField, .warning, place: member.key, details: "field '\(field.key)' is ignored"))
+                Finding(
+                    .safetensorsUnknownField, .warning, place: member.key, details: "field '\(field.key)' is ignored"))
         }
     }
 
@@ -258,7 +259,8 @@ extension SafetensorsHeader.Entry {
         guard end - begin == bits / 8 else {
             throw Problem(
                 rule: 15, code: .safetensorsSizeMismatch, tensor: name,
-                message: "shape \(shape) of \(dtype.rawValue) needs \(bits / 8) bytes, data_offsets give \(end - begin)")
+                message: "shape \(shape) of \(dtype.rawValue) needs \(bits / 8) bytes, data_offsets give \(end - begin)"
+            )
         }
     }
 }

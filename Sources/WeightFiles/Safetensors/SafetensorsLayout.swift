@@ -96,7 +96,8 @@ public struct SafetensorsLayout: Sendable {
         text.append(contentsOf: repeatElement(UInt8(ascii: " "), count: (8 - text.count % 8) % 8))
         guard text.count <= SafetensorsHeader.maximumLength else {
             throw Failure(
-                .safetensorsHeaderTooLarge, "the header would have \(text.count) bytes, the limit is "
+                .safetensorsHeaderTooLarge,
+                "the header would have \(text.count) bytes, the limit is "
                     + "\(SafetensorsHeader.maximumLength)")
         }
         return withUnsafeBytes(of: UInt64(text.count).littleEndian) { Array($0) } + text

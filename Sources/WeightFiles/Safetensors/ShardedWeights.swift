@@ -18,7 +18,7 @@ public struct ShardedWeights: WeightSet {
     /// - Throws: `shard.bad_index`, `shard.path`, `shard.missing`, and what each file throws.
     public init(index name: String, in source: some FileSource) throws {
         let content = try source.open(name)
-        let document = try StrictJSON.parse(content.bytes, .shardIndex, path: content.path)
+        let document = try StrictJSON.parse(content, .shardIndex)
         guard let map = document["weight_map"]?.members else {
             throw Failure(.shardBadIndex, "the index has no object weight_map", path: content.path)
         }
@@ -79,7 +79,8 @@ public struct ShardedWeights: WeightSet {
         return try zip(sorted, contents).map { name, content in
             guard let content else {
                 throw Failure(
-                    .shardMissing, "the shard '\(name)' is missing", path: path, hint: "fetch all files of the checkpoint")
+                    .shardMissing, "the shard '\(name)' is missing", path: path,
+                    hint: "fetch all files of the checkpoint")
             }
             return (name, try SafetensorsFile(content))
         }
@@ -102,7 +103,8 @@ public struct ShardedWeights: WeightSet {
         }
         if index.count < listed.count, let missing = listed.keys.filter({ index[$0] == nil }).min() {
             throw Failure(
-                .shardBadIndex, "the tensor is not in '\(listed[missing] ?? "")', where the index says it is", path: path,
+                .shardBadIndex, "the tensor is not in '\(listed[missing] ?? "")', where the index says it is",
+                path: path,
                 place: missing)
         }
         return index
