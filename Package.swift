@@ -9,6 +9,12 @@ let vectorFlags = ["-Xcc", "-march=x86-64-v3", "-Xcc", "-fno-math-errno"]
 let vectorFlags = ["-Xcc", "-fno-math-errno"]
 #endif
 let vector: [SwiftSetting] = [.unsafeFlags(vectorFlags, .when(configuration: .release))]
+// The layers are generic over the element type: without the optimiser they run a thousand times slower, so that
+// tests that train something would take hours. The module is therefore optimised in debug builds too.
+let optimised: [SwiftSetting] = [
+    .unsafeFlags(vectorFlags),
+    .unsafeFlags(["-O", "-whole-module-optimization", "-num-threads", "2"], .when(configuration: .debug)),
+]
 
 let package = Package(
     name: "lorabank-toolkit",
@@ -28,7 +34,7 @@ let package = Package(
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
-        .target(name: "CVector"),
+        .target(name: "CVector", cSettings: [.unsafeFlags(["-O2"], .when(configuration: .debug))]),
         .target(name: "Diagnostics"),
         .target(name: "Digests", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
         .target(name: "Tensors", dependencies: ["CVector", "Diagnostics"], swiftSettings: vector),
@@ -66,7 +72,7 @@ let package = Package(
         .target(name: "ContinualLearning", dependencies: ["Diagnostics"], swiftSettings: vector),
         .target(
             name: "Networks", dependencies: ["Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics"],
-            swiftSettings: vector),
+            swiftSettings: optimised),
         .target(name: "Reports", dependencies: ["Diagnostics"]),
         .executableTarget(
             name: "lorabank",
@@ -107,7 +113,8 @@ let package = Package(
         .testTarget(name: "ContinualLearningTests", dependencies: ["ContinualLearning"]),
         .testTarget(
             name: "NetworksTests",
-            dependencies: ["Networks", "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics"]),
+            dependencies: ["Networks", "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics"],
+            resources: [.copy("Fixtures")]),
         .testTarget(name: "ReportsTests", dependencies: ["Reports", "Diagnostics"]),
         .testTarget(name: "HouseTests"),
         .testTarget(

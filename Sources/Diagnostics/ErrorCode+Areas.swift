@@ -137,6 +137,13 @@ extension ErrorCode {
     public static let policyRevoked = ErrorCode("policy.revoked", .denied)
     public static let policyBadSignature = ErrorCode("policy.bad_signature", .denied)
 
+    // backbone
+    public static let backboneMissingTensor = ErrorCode("backbone.missing_tensor", .malformed)
+    public static let backboneUnexpectedTensor = ErrorCode("backbone.unexpected_tensor", .malformed)
+    public static let backboneShapeMismatch = ErrorCode("backbone.shape_mismatch", .malformed)
+    public static let backboneAdapterMismatch = ErrorCode("backbone.adapter_mismatch", .incompatible)
+    public static let backboneBadInput = ErrorCode("backbone.bad_input", .incompatible)
+
     // numeric
     public static let numericNoConvergence = ErrorCode("numeric.no_convergence", .resource)
     public static let numericDimensionLimit = ErrorCode("numeric.dimension_limit", .resource)
@@ -282,6 +289,11 @@ extension ErrorCode {
         .policyUntrustedKey,
         .policyRevoked,
         .policyBadSignature,
+        .backboneMissingTensor,
+        .backboneUnexpectedTensor,
+        .backboneShapeMismatch,
+        .backboneAdapterMismatch,
+        .backboneBadInput,
         .numericNoConvergence,
         .numericDimensionLimit,
         .dataMalformed,

@@ -1,0 +1,102 @@
+/// A matrix [outputs, inputs] laid out for products; holds nothing but the packed copy.
+final class PackedMatrix<S: NetworkScalar>: @unchecked Sendable {
+    let outputs: Int
+    let inputs: Int
+    let elements: UnsafeMutablePointer<S>
+
+    init(outputs: Int, inputs: Int) {
+        self.outputs = outputs
+        self.inputs = inputs
+        elements = UnsafeMutableRawPointer.allocate(
+            byteCount: max(1, S.packedCount(outputs: outputs, inputs: inputs)) * MemoryLayout<S>.stride, alignment: 64
+        ).assumingMemoryBound(to: S.self)
+    }
+
+    deinit { UnsafeMutableRawPointer(elements).deallocate() }
+
+    /// Takes over element (o, i) = `weight[o * outputStride + i * inputStride]`.
+    func pack(_ weight: UnsafePointer<S>, outputStride: Int, inputStride: Int) {
+        S.pack(
+            outputs: outputs, inputs: inputs, weight: weight, outputStride: outputStride, inputStride: inputStride,
+            into: elements)
+    }
+
+    /// y := x · Wᵀ (+ bias) (+ y).
+    @inline(__always)
+    func multiply(
+        rows: Int, _ x: UnsafePointer<S>, ldx: Int, bias: UnsafePointer<S>? = nil, into y: UnsafeMutablePointer<S>,
+        ldy: Int, accumulate: Bool = false
+    ) {
+        S.multiplyPacked(
+            rows: rows, outputs: outputs, inputs: inputs, x: x, ldx: ldx, packed: elements, bias: bias, y: y, ldy: ldy,
+            accumulate: accumulate)
+    }
+}
+
+/// A linear layer of the backbone: y = x·Wᵀ + b with W [outputs, inputs] as in the checkpoint.
+///
+/// Several linears that read the same input (q, k, v; gate, up) are one `Linear` whose rows lie one after another.
+final class Linear<S: NetworkScalar>: @unchecked Sendable {
+    let outputs: Int
+    let inputs: Int
+    /// Positions in the parameter store.
+    let weight: Int
+    let bias: Int?
+    private let parameters: ParameterStore<S>
+    private let packed: PackedMatrix<S>
+    /// For dx = dy·W; made when gradients are first wanted.
+    private var transposed: PackedMatrix<S>?
+
+    init(_ parameters: ParameterStore<S>, outputs: Int, inputs: Int, weight: Int, bias: Int?) {
+        self.parameters = parameters
+        self.outputs = outputs
+        self.inputs = inputs
+        self.weight = weight
+        self.bias = bias
+        packed = PackedMatrix(outputs: outputs, inputs: inputs)
+    }
+
+    /// Packs the weights again after they changed.
+    func refresh() {
+        packed.pack(parameters.pointer(weight), outputStride: inputs, inputStride: 1)
+        transposed?.pack(parameters.pointer(weight), outputStride: 1, inputStride: inputs)
+    }
+
+    /// Makes the copy that backward uses.
+    func prepareBackward() {
+        guard transposed == nil else { return }
+        let copy = PackedMatrix<S>(outputs: inputs, inputs: outputs)
+        copy.pack(parameters.pointer(weight), outputStride: 1, inputStride: inputs)
+        transposed = copy
+    }
+
+    /// y := x·Wᵀ + b, or y += x·Wᵀ + b.
+    func forward(
+        rows: Int, _ x: UnsafePointer<S>, ldx: Int? = nil, into y: UnsafeMutablePointer<S>, accumulate: Bool = false
+    ) {
+        packed.multiply(
+            rows: rows, x, ldx: ldx ?? inputs, bias: bias.map { UnsafePointer(parameters.pointer($0)) }, into: y,
+            ldy: outputs, accumulate: accumulate)
+    }
+
+    /// dx := dy·W.
+    func backward(rows: Int, dy: UnsafePointer<S>, dx: UnsafeMutablePointer<S>) {
+        if let transposed {
+            transposed.multiply(rows: rows, dy, ldx: outputs, into: dx, ldy: inputs)
+        } else {
+            S.multiply(
+                m: rows, n: inputs, k: outputs, a: dy, lda: outputs, b: parameters.pointer(weight), ldb: inputs, c: dx,
+                ldc: inputs)
+        }
+    }
+
+    /// Adds dyᵀ·x and the column sums of dy to a store-shaped gradient.
+    func accumulateGradient(
+        rows: Int, _ x: UnsafePointer<S>, ldx: Int? = nil, dy: UnsafePointer<S>, into gradient: UnsafeMutablePointer<S>
+    ) {
+        S.multiply(
+            transposeA: true, m: outputs, n: inputs, k: rows, a: dy, lda: outputs, b: x, ldb: ldx ?? inputs, beta: 1,
+            c: gradient + weight, ldc: inputs)
+        if let bias { addColumnSums(rows: rows, width: outputs, dy, ldx: outputs, into: gradient + bias) }
+    }
+}

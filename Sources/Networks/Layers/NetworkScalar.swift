@@ -1,0 +1,100 @@
+import LinearAlgebra
+import Tensors
+
+/// Element type of a network: `Float` for work, `Double` for checking gradients with finite differences.
+public protocol NetworkScalar: BLASScalar {
+    associatedtype Lanes: LaneVector where Lanes.Scalar == Self
+
+    /// Number of elements of a packed [outputs, inputs] matrix.
+    static func packedCount(outputs: Int, inputs: Int) -> Int
+    /// Packs a matrix whose element (o, i) stands at `weight[o * outputStride + i * inputStride]`.
+    static func pack(
+        outputs: Int, inputs: Int, weight: UnsafePointer<Self>, outputStride: Int, inputStride: Int,
+        into packed: UnsafeMutablePointer<Self>)
+    /// y := x · Wᵀ (+ bias) (+ y when `accumulate`) with W packed.
+    static func multiplyPacked(
+        rows: Int, outputs: Int, inputs: Int, x: UnsafePointer<Self>, ldx: Int, packed: UnsafePointer<Self>,
+        bias: UnsafePointer<Self>?, y: UnsafeMutablePointer<Self>, ldy: Int, accumulate: Bool)
+    /// Converts all elements of a tensor.
+    static func copy(_ tensor: TensorView, into target: UnsafeMutableBufferPointer<Self>) throws
+}
+
+extension Float: NetworkScalar {
+    public typealias Lanes = FloatLanes
+
+    public static func packedCount(outputs: Int, inputs: Int) -> Int {
+        PackedProduct.count(outputs: outputs, inputs: inputs)
+    }
+
+    public static func pack(
+        outputs: Int, inputs: Int, weight: UnsafePointer<Float>, outputStride: Int, inputStride: Int,
+        into packed: UnsafeMutablePointer<Float>
+    ) {
+        PackedProduct.pack(
+            outputs: outputs, inputs: inputs, weight: weight, outputStride: outputStride, inputStride: inputStride,
+            into: packed)
+    }
+
+    public static func multiplyPacked(
+        rows: Int, outputs: Int, inputs: Int, x: UnsafePointer<Float>, ldx: Int, packed: UnsafePointer<Float>,
+        bias: UnsafePointer<Float>?, y: UnsafeMutablePointer<Float>, ldy: Int, accumulate: Bool
+    ) {
+        PackedProduct.multiply(
+            rows: rows, outputs: outputs, inputs: inputs, x: x, ldx: ldx, packed: packed, bias: bias, y: y, ldy: ldy,
+            accumulate: accumulate)
+    }
+
+    public static func copy(_ tensor: TensorView, into target: UnsafeMutableBufferPointer<Float>) throws {
+        try tensor.copy(into: target)
+    }
+}
+
+extension Double: NetworkScalar {
+    public typealias Lanes = DoubleLanes
+
+    public static func packedCount(outputs: Int, inputs: Int) -> Int { outputs * inputs }
+
+    public static func pack(
+        outputs: Int, inputs: Int, weight: UnsafePointer<Double>, outputStride: Int, inputStride: Int,
+        into packed: UnsafeMutablePointer<Double>
+    ) {
+        for o in 0..<outputs {
+            for i in 0..<inputs { packed[o * inputs + i] = weight[o * outputStride + i * inputStride] }
+        }
+    }
+
+    public static func multiplyPacked(
+        rows: Int, outputs: Int, inputs: Int, x: UnsafePointer<Double>, ldx: Int, packed: UnsafePointer<Double>,
+        bias: UnsafePointer<Double>?, y: UnsafeMutablePointer<Double>, ldy: Int, accumulate: Bool
+    ) {
+        for row in 0..<rows {
+            let line = x + row * ldx
+            for o in 0..<outputs {
+                let weights = packed + o * inputs
+                var sum = 0.0
+                for i in 0..<inputs { sum += line[i] * weights[i] }
+                if let bias { sum += bias[o] }
+                y[row * ldy + o] = accumulate ? y[row * ldy + o] + sum : sum
+            }
+        }
+    }
+
+    public static func copy(_ tensor: TensorView, into target: UnsafeMutableBufferPointer<Double>) throws {
+        try tensor.copy(into: target)
+    }
+}
+
+extension NetworkScalar {
+    /// C := alpha · op(A) · op(B) + beta · C, row-major. Dimensions were checked when the backbone was loaded.
+    @inline(__always)
+    static func multiply(
+        transposeA: Bool = false, transposeB: Bool = false, m: Int, n: Int, k: Int, alpha: Self = 1,
+        a: UnsafePointer<Self>, lda: Int, b: UnsafePointer<Self>, ldb: Int, beta: Self = 0,
+        c: UnsafeMutablePointer<Self>, ldc: Int
+    ) {
+        if m == 0 || n == 0 { return }
+        gemm(
+            transposeA: transposeA, transposeB: transposeB, m: Int32(m), n: Int32(n), k: Int32(k), alpha: alpha, a: a,
+            lda: Int32(lda), b: b, ldb: Int32(ldb), beta: beta, c: c, ldc: Int32(ldc))
+    }
+}
