@@ -43,12 +43,12 @@ struct LoRABank: ParsableCommand, Documented {
             CommandGroup(
                 name: "Trust",
                 subcommands: [Inspect.self, Approve.self, Reject.self, Revoke.self, Audit.self]),
-            CommandGroup(name: "Work", subcommands: [Compare.self, ReportCommand.self]),
+            CommandGroup(name: "Work", subcommands: [Merge.self, RecipeCommand.self, Compare.self, ReportCommand.self]),
             CommandGroup(name: "Help", subcommands: [Help.self, Errors.self, Completion.self, Version.self]),
         ])
 
     static let examples = [
         "lorabank init bank", "lorabank import downloads/ --tag set=digits",
-        "lorabank compare tag:set=digits",
+        "lorabank merge --method tsv_m a b --to merged/",
     ]
 }
