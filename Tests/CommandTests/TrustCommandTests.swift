@@ -67,7 +67,9 @@ import WeightFiles
         #expect(refused.errors.contains("lorabank approve"))
         let allowed = try scratch.tool.run(merge + ["--allow-unapproved"])
         #expect(allowed.status == 0, "\(allowed.errors)")
-        #expect(try scratch.json("show", "sum")["adapter"]?["description"]?.string?.contains("--allow-unapproved") == true)
+        let actions = try scratch.json("audit", "log")["entries"]?.array?.compactMap { $0["action"]?.string } ?? []
+        #expect(actions.filter { $0 == "use_unapproved" }.count == 2)
+        #expect(try scratch.run("compare", "mnist-01", "mnist-23").status == 0)
         try scratch.succeed("approve", "tag:set=starter", "--reason", "tested")
         let merged = try scratch.tool.run(merge)
         #expect(merged.status == 0, "\(merged.errors)")

@@ -22,7 +22,7 @@ struct Compare: BankCommand {
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func run(in session: Session) throws {
-        let adapters = try session.operands(references)
+        let adapters = try session.adapters(named: references)
         var options = AdapterComparison.Options()
         options.threads = session.threads
         options.seed = seed

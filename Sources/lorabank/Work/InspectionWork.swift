@@ -28,7 +28,7 @@ final class InspectionWork {
 
     func inspect(_ subject: String) {
         do {
-            if let rows = try catalogued(subject) {
+            if let rows = try session.catalogued(subject) {
                 for row in rows { try inspectStored(row) }
             } else {
                 let path = subject.hasPrefix("path:") ? String(subject.dropFirst(5)) : subject
@@ -39,17 +39,6 @@ final class InspectionWork {
             let finding = Finding(
                 code: failure.code.name, level: .error, place: failure.place ?? "", details: failure.message)
             subjects.append(Subject(name: subject, report: .init(findings: [finding], modules: [], failure: failure)))
-        }
-    }
-
-    /// The rows of the bank that a subject names; nil when it is a path.
-    private func catalogued(_ subject: String) throws -> [AdapterRow]? {
-        if ["/", "./", "../", "path:"].contains(where: subject.hasPrefix) || subject == "." { return nil }
-        let exists = FileManager.default.fileExists(atPath: subject)
-        do {
-            return try session.bank().rows(for: subject)
-        } catch let failure as Failure where exists && [.bankMissing, .referenceNotFound].contains(failure.code) {
-            return nil
         }
     }
 

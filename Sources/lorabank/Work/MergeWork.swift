@@ -87,11 +87,9 @@ struct MergeWork {
         let recipe = RecipeRecord(
             recipe: plan.resolved.text, recipeSHA: plan.resolved.digest.hex, program: MergeWork.program,
             seed: plan.result.seed, threads: plan.result.threads, startedAt: began, endedAt: Timestamp.now())
-        let unapproved = allowUnapproved ? try pendingParents(plan) : []
         let outcome = try workspace.commit(
             BankProduct(
-                name: name, source: .merge, tags: tags, parents: parents(of: plan), recipe: recipe,
-                description: unapproved.isEmpty ? nil : "made with --allow-unapproved from \(unapproved.joined(separator: ", "))"))
+                name: name, source: .merge, tags: tags, parents: parents(of: plan), recipe: recipe))
         return MergeOutcome(plan: plan, record: record, target: target, stored: outcome, dryRun: false)
     }
 

@@ -78,12 +78,7 @@ struct ReportWork {
         let base = rows.first?.baseModel
         let usable = rows.filter { $0.baseModel == base && $0.state != .rejected && $0.state != .revoked }
         guard (2...comparable).contains(usable.count) else { return nil }
-        let bank = try session.bank()
-        let adapters = try usable.map { row in
-            NamedAdapter(
-                name: row.name, version: row.version, object: row.object, reference: row.reference,
-                adapter: try bank.adapter(of: row))
-        }
+        let adapters = try session.adapters(named: usable.map(\.reference))
         var options = AdapterComparison.Options()
         options.threads = session.threads
         return try AdapterComparison.compare(adapters, options: options, progress: session.progress)

@@ -1,15 +1,38 @@
 import Adapters
 import Bank
+import Diagnostics
 import Foundation
 
 extension Session {
-    /// The adapters that references on the command line name, in order.
+    /// The adapters that references on the command line name, in order, whatever their state: for looking at them. What
+    /// uses adapters asks `library`, which applies the policy.
     ///
-    /// - Throws: what resolving, the policy and reading throw.
-    func operands(_ references: [String], allowUnapproved: Bool = false) throws -> [NamedAdapter] {
-        let library = try library(allowUnapproved: allowUnapproved)
-        return try references.flatMap {
-            try library.adapters(for: $0, relativeTo: FileManager.default.currentDirectoryPath)
+    /// - Throws: what resolving and reading throw.
+    func adapters(named references: [String]) throws -> [NamedAdapter] {
+        try references.flatMap { reference in
+            guard let rows = try catalogued(reference) else {
+                return try PathLibrary().adapters(
+                    for: reference, relativeTo: FileManager.default.currentDirectoryPath)
+            }
+            let bank = try bank()
+            return try rows.map { row in
+                NamedAdapter(
+                    name: row.name, version: row.version, object: row.object, reference: row.reference,
+                    adapter: try bank.adapter(of: row))
+            }
+        }
+    }
+
+    /// The rows of the bank that a reference names; nil when it is a path.
+    ///
+    /// A name of the catalogue wins over a path of the same spelling, unless it begins with `/`, `./`, `../` or `path:`.
+    func catalogued(_ reference: String) throws -> [AdapterRow]? {
+        if ["/", "./", "../", "path:"].contains(where: reference.hasPrefix) || reference == "." { return nil }
+        let exists = FileManager.default.fileExists(atPath: reference)
+        do {
+            return try bank().rows(for: reference)
+        } catch let failure as Failure where exists && [.bankMissing, .referenceNotFound].contains(failure.code) {
+            return nil
         }
     }
 }
