@@ -12,7 +12,7 @@ import Testing
     @Test func `lines keep to a readable width`() throws {
         for file in try SourceTree.files(below: "Sources") {
             let lines: [Substring] = file.text.split(separator: "\n")
-            let long = lines.first { $0.count > 160 }.map(String.init)
+            let long = lines.first { $0.count > 180 }.map(String.init)
             #expect(long == nil, "\(file): \(long ?? "")")
         }
     }

@@ -17,8 +17,11 @@ enum AdapterTable {
         return table
     }
 
-    static func rank(_ row: AdapterRow) -> String {
-        row.rankMin == row.rankMax ? "\(row.rankMax)" : "\(row.rankMin)–\(row.rankMax)"
+    static func rank(_ row: AdapterRow) -> String { rank(row.rankMin, row.rankMax) }
+
+    /// `8`, or `4–8`.
+    static func rank(_ smallest: Int, _ largest: Int) -> String {
+        smallest == largest ? "\(largest)" : "\(smallest)–\(largest)"
     }
 
     static func tags(_ tags: [String: [String]]) -> String {

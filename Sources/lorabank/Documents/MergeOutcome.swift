@@ -60,9 +60,9 @@ struct MergeOutcome {
         if let stored { text += stored.alreadyPresent ? " (already there)" : " (\(stored.state.rawValue), \(stored.object.prefix(12)))" }
         let ranks = record.modules.map(\.rankOut)
         let discarded = record.modules.map(\.discardedEnergy).max() ?? 0
-        text += "\n  \(record.modules.count) modules, rank \(ranks.min() ?? 0)–\(ranks.max() ?? 0), "
+        text += "\n  \(record.modules.count) modules, rank \(AdapterTable.rank(ranks.min() ?? 0, ranks.max() ?? 0)), "
         text += "\(record.dtype.rawValue), \(Quantities.bytes(record.bytes)), \(Quantities.duration(seconds: record.seconds)); "
-        text += "at most \(Quantities.significant(discarded * 100)) % of a module's energy discarded\n"
+        text += discarded > 0 ? "at most \(Quantities.significant(discarded * 100)) % of a module's energy discarded\n" : "exact\n"
         for module in record.modules {
             for warning in module.warnings { text += "  \(session.shown(module.name)): \(session.shown(warning))\n" }
         }

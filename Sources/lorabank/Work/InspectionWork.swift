@@ -89,7 +89,7 @@ final class InspectionWork {
             if let adapter = subject.adapter {
                 let base = adapter.base.name.isEmpty ? "unknown" : session.shown(adapter.base.name)
                 text +=
-                    "  \(adapter.format), \(adapter.modules.count) modules, rank \(adapter.rankMin)–\(adapter.rankMax), "
+                    "  \(adapter.format), \(adapter.modules.count) modules, rank \(AdapterTable.rank(adapter.rankMin, adapter.rankMax)), "
                 text += "\(Quantities.count(adapter.parameterCount)) parameters, base \(base)\n"
             }
             for finding in subject.report.findings { text += FindingText.line(finding, colours: session.colours) }
