@@ -7,6 +7,7 @@ extension LoRAModule {
     /// - Throws: `adapter.bad_dtype`.
     public func factors() throws -> LowRankFactors {
         LowRankFactors(
-            b: try b.floatMatrix(rows: dOut, columns: rank), a: try a.floatMatrix(rows: rank, columns: dIn), scale: scale)
+            b: try b.floatMatrix(rows: dOut, columns: rank), a: try a.floatMatrix(rows: rank, columns: dIn),
+            scale: scale)
     }
 }

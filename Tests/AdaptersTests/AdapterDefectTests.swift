@@ -140,7 +140,9 @@ import Testing
 
     @Test func `factors must be numbers with a fraction`() throws {
         for dtype in [DType.i64, .u8, .bool, .f8e4m3] {
-            let tensors = [try tensor("q.lora_A.weight", [4, 10], dtype: dtype), try tensor("q.lora_B.weight", [12, 4])]
+            let tensors = [
+                try tensor("q.lora_A.weight", [4, 10], dtype: dtype), try tensor("q.lora_B.weight", [12, 4]),
+            ]
             #expect(code { _ = try folder.read(tensors) } == "adapter.bad_dtype")
         }
         for dtype in [DType.f64, .f16, .bf16] {

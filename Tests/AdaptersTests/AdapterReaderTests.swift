@@ -49,12 +49,14 @@ import WeightFiles
         let prefix = "base_model.model."
         let adapter = try folder.read(
             [
-                tensor(prefix + "conv.lora_A.weight", [4, 3, 5, 7]), tensor(prefix + "conv.lora_B.weight", [6, 4, 1, 1]),
+                tensor(prefix + "conv.lora_A.weight", [4, 3, 5, 7]),
+                tensor(prefix + "conv.lora_B.weight", [6, 4, 1, 1]),
                 tensor(prefix + "conv.lora_magnitude_vector", [1, 6, 1, 1]),
                 tensor(prefix + "conv.lora_B.bias", [6]),
                 tensor(prefix + "one.lora_A.weight", [4, 3, 5]), tensor(prefix + "one.lora_B.weight", [6, 4, 1]),
                 tensor(prefix + "one.lora_magnitude_vector.weight", [1, 6, 1]), tensor(prefix + "one.lora_B.bias", [6]),
-                tensor(prefix + "tokens.lora_embedding_A", [4, 50]), tensor(prefix + "tokens.lora_embedding_B", [9, 4]),
+                tensor(prefix + "tokens.lora_embedding_A", [4, 50]),
+                tensor(prefix + "tokens.lora_embedding_B", [9, 4]),
                 tensor(prefix + "tokens.lora_magnitude_vector", [9]),
             ], ["use_dora": "true", "lora_bias": "true"])
         let modules = Dictionary(uniqueKeysWithValues: adapter.modules.map { ($0.name, $0) })
@@ -97,10 +99,12 @@ import WeightFiles
                 "head.out.bias savedModule", "head.out.weight savedModule", "model.embed_tokens.weight other",
                 "norm.bias bias", "q.bias bias",
             ])
-        #expect(adapter.findings == [
-            Finding(
-                .adapterUnknownKey, .warning, place: "optimizer.step", details: "belongs to no module of the adapter")
-        ])
+        #expect(
+            adapter.findings == [
+                Finding(
+                    .adapterUnknownKey, .warning, place: "optimizer.step",
+                    details: "belongs to no module of the adapter")
+            ])
         #expect(adapter.unclaimed.map(\.name) == ["optimizer.step"])
     }
 

@@ -36,7 +36,8 @@ import WeightFiles
     /// Names that are tails of one another, or patterns for one another.
     private static let nastyNames = [
         "fc1", "x.fc1", "y.x.fc1", "x_fc1", "a.b", "aXb", "a+b", "a.b.c", "c", "0", "1.0", "q(proj)", "[q]", "q*", "é",
-        "z.é", "model.layers.1.q", "model.layers.11.q", "layers.1.q", "model_layers.1.q", "$", "a|b", "b^", "{2}", "\\d",
+        "z.é", "model.layers.1.q", "model.layers.11.q", "layers.1.q", "model_layers.1.q", "$", "a|b", "b^", "{2}",
+        "\\d",
     ]
 
     @Test(arguments: 0..<20)
@@ -135,7 +136,8 @@ import WeightFiles
         let prefix = "base_model.model."
         let original = try folder.read(
             [
-                tensor(prefix + "conv.lora_A.weight", [4, 3, 5, 7]), tensor(prefix + "conv.lora_B.weight", [6, 4, 1, 1]),
+                tensor(prefix + "conv.lora_A.weight", [4, 3, 5, 7]),
+                tensor(prefix + "conv.lora_B.weight", [6, 4, 1, 1]),
                 tensor(prefix + "conv.lora_magnitude_vector", [1, 6, 1, 1]), tensor(prefix + "conv.lora_B.bias", [6]),
                 tensor(prefix + "one.lora_A.weight", [4, 3, 5], dtype: .bf16),
                 tensor(prefix + "one.lora_B.weight", [6, 4, 1], dtype: .f16),
@@ -183,7 +185,8 @@ import WeightFiles
         #expect(
             layout.tensors.map { "\($0.name) \($0.dtype.rawValue) \($0.shape)" } == [
                 "base_model.model.q.lora_A.weight BF16 [2, 3]", "base_model.model.q.lora_B.weight BF16 [5, 2]",
-                "base_model.model.c.lora_A.weight F32 [2, 3, 2, 2]", "base_model.model.c.lora_B.weight F32 [4, 2, 1, 1]",
+                "base_model.model.c.lora_A.weight F32 [2, 3, 2, 2]",
+                "base_model.model.c.lora_B.weight F32 [4, 2, 1, 1]",
                 "base_model.model.q.base_layer.bias F32 [5]",
             ])
         #expect(layout.tensors.map(\.part) == [.a(module: 0), .b(module: 0), .a(module: 1), .b(module: 1), .saved(0)])

@@ -94,7 +94,8 @@ func linearFactors(
             try tensor(
                 "base_model.model.\(module).lora_A.weight", [rank, dIn], seed: seed + UInt64(2 * index), dtype: dtype),
             try tensor(
-                "base_model.model.\(module).lora_B.weight", [dOut, rank], seed: seed + UInt64(2 * index + 1), dtype: dtype),
+                "base_model.model.\(module).lora_B.weight", [dOut, rank], seed: seed + UInt64(2 * index + 1),
+                dtype: dtype),
         ]
     }
 }
@@ -112,7 +113,8 @@ func configurationText(_ fields: [String: String] = [:]) -> String {
 extension TemporaryFolder {
     /// Writes a PEFT folder and reads it.
     func read(
-        _ tensors: [TensorView], _ fields: [String: String] = [:], options: AdapterReader.Options = AdapterReader.Options()
+        _ tensors: [TensorView], _ fields: [String: String] = [:],
+        options: AdapterReader.Options = AdapterReader.Options()
     ) throws -> Adapter {
         let name = UUID().uuidString
         try write(configurationText(fields), name + "/adapter_config.json")

@@ -27,7 +27,8 @@ struct BadInput: CustomTestStringConvertible, Sendable {
         process.standardError = FileHandle.nullDevice
         guard (try? process.run()) != nil else { return nil }
         process.waitUntilExit()
-        guard process.terminationStatus == 0, let data = FileManager.default.contents(atPath: folder + "/manifest.json"),
+        guard process.terminationStatus == 0,
+            let data = FileManager.default.contents(atPath: folder + "/manifest.json"),
             let manifest = try? JSONSerialization.jsonObject(with: data) as? [String: Any],
             let cases = manifest["cases"] as? [[String: Any]]
         else { return nil }

@@ -56,7 +56,8 @@ enum Sample {
         configuration: JSONValue = .object([])
     ) -> Adapter {
         Adapter(
-            modules: modules, saved: saved, base: BaseIdentity(name: base), format: "peft", configuration: configuration,
+            modules: modules, saved: saved, base: BaseIdentity(name: base), format: "peft",
+            configuration: configuration,
             findings: [])
     }
 }

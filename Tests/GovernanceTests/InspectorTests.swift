@@ -168,7 +168,8 @@ import WeightFiles
         var options = Inspector.Options()
         let norm = try #require(Inspector.inspect(Sample.adapter([module])).modules.first).frobenius
         options.peerNorms = ["m": (0..<20).map { norm * (100 + Double($0)) }]
-        #expect(Inspector.inspect(Sample.adapter([module]), options: options).findings.map(\.code) == ["weights.outlier"])
+        #expect(
+            Inspector.inspect(Sample.adapter([module]), options: options).findings.map(\.code) == ["weights.outlier"])
         options.peerNorms = ["m": (0..<19).map { norm * (100 + Double($0)) }]
         #expect(Inspector.inspect(Sample.adapter([module]), options: options).verdict == .clean)
     }

@@ -40,7 +40,8 @@ public struct AdapterFile: Hashable, Sendable {
         case "readme.md": return .card
         default: break
         }
-        let ending = lower.split(separator: ".", omittingEmptySubsequences: false).dropFirst().last.map(String.init) ?? ""
+        let ending =
+            lower.split(separator: ".", omittingEmptySubsequences: false).dropFirst().last.map(String.init) ?? ""
         if ending == "safetensors" { return .weights }
         if pickleEndings.contains(ending) { return .pickle }
         return executableEndings.contains(ending) ? .executable : .other
@@ -62,7 +63,10 @@ extension AdapterLocation {
     /// - Throws: `path.symlink`, `path.special_file` for an entry that is a link, pipe, socket or device.
     public func files() throws -> [AdapterFile] {
         guard form == .folder else {
-            return [AdapterFile(name: PathSplit.last(of: path), role: .weights, size: FolderListing.status(of: path)?.size ?? 0)]
+            return [
+                AdapterFile(
+                    name: PathSplit.last(of: path), role: .weights, size: FolderListing.status(of: path)?.size ?? 0)
+            ]
         }
         return try FolderListing(path).entries.compactMap { entry in
             switch entry.kind {

@@ -82,7 +82,8 @@ struct ArchiveStaging {
             throw Failure(
                 .adapterWeightsMissing, "no adapter at the top of the archive or one folder down", path: path,
                 hint: folders.isEmpty
-                    ? "an adapter is adapter_config.json and adapter_model.safetensors" : "name it: --select \(folders[0])")
+                    ? "an adapter is adapter_config.json and adapter_model.safetensors"
+                    : "name it: --select \(folders[0])")
         }
         guard near.count == 1 else {
             throw Failure(

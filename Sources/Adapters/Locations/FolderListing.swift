@@ -44,12 +44,13 @@ struct FolderListing {
     static func status(of path: String) -> (kind: Kind, size: Int)? {
         var status = stat()
         guard lstat(path, &status) == 0 else { return nil }
-        let kind: Kind = switch status.st_mode & 0o170000 {
-        case 0o100000: .file
-        case 0o040000: .folder
-        case 0o120000: .link
-        default: .special
-        }
+        let kind: Kind =
+            switch status.st_mode & 0o170000 {
+            case 0o100000: .file
+            case 0o040000: .folder
+            case 0o120000: .link
+            default: .special
+            }
         return (kind, Int(status.st_size))
     }
 

@@ -32,7 +32,9 @@ extension AdapterLocation {
         let all = try files()
         let kept = all.filter { $0.role != .pickle && $0.role != .executable }
         // A pickle alone is refused before anything is copied.
-        if all.contains(where: { $0.role == .pickle }), !all.contains(where: { $0.role == .weights || $0.role == .index }) {
+        if all.contains(where: { $0.role == .pickle }),
+            !all.contains(where: { $0.role == .weights || $0.role == .index })
+        {
             throw FileKind.pickleRefusal(path: path)
         }
         for file in kept {
@@ -53,7 +55,8 @@ extension StagedAdapter {
     static func finding(for file: AdapterFile) -> Finding? {
         switch file.role {
         case .pickle:
-            Finding(.pickleIgnored, .warning, place: file.name, details: "a pickle beside the weights; it is never opened")
+            Finding(
+                .pickleIgnored, .warning, place: file.name, details: "a pickle beside the weights; it is never opened")
         case .executable:
             Finding(
                 .fileExecutableContent, .warning, place: file.name,

@@ -109,14 +109,15 @@ struct ConfigurationFields {
     }
 
     static func wrongType(_ name: String, _ value: JSONValue, expected: String) -> Failure {
-        let found = switch value {
-        case .null: "null"
-        case .bool: "a truth value"
-        case .number(let literal): "the number \(literal.prefix(40))"
-        case .string: "a string"
-        case .array: "an array"
-        case .object: "an object"
-        }
+        let found =
+            switch value {
+            case .null: "null"
+            case .bool: "a truth value"
+            case .number(let literal): "the number \(literal.prefix(40))"
+            case .string: "a string"
+            case .array: "an array"
+            case .object: "an object"
+            }
         return Failure(.configBadType, "\(name) is \(found), not \(expected)", place: name)
     }
 }

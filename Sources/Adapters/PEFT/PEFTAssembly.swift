@@ -82,7 +82,8 @@ struct PEFTAssembly {
         let components = key.name.split(separator: ".")
         if key.slot == .whole, configuration != nil, components.count >= 2,
             ["embed_tokens", "lm_head"].contains(components[components.count - 2])
-                || key.name.hasSuffix("embed_tokens.base_layer.weight") || key.name.hasSuffix("lm_head.base_layer.weight")
+                || key.name.hasSuffix("embed_tokens.base_layer.weight")
+                || key.name.hasSuffix("lm_head.base_layer.weight")
         {
             return try save(tensor, key.name, .other)
         }
@@ -93,11 +94,12 @@ struct PEFTAssembly {
     /// adds to that list for the task.
     private func isSavedModule(_ name: String) -> Bool {
         guard let configuration else { return false }
-        let implied = switch configuration.taskType {
-        case "SEQ_CLS", "TOKEN_CLS": ["classifier", "score"]
-        case "QUESTION_ANS": ["qa_outputs"]
-        default: [String]()
-        }
+        let implied =
+            switch configuration.taskType {
+            case "SEQ_CLS", "TOKEN_CLS": ["classifier", "score"]
+            case "QUESTION_ANS": ["qa_outputs"]
+            default: [String]()
+            }
         let entries = (configuration.modulesToSave + implied).filter { !$0.isEmpty }
         guard !entries.isEmpty else { return false }
         var module = name[...]

@@ -32,8 +32,10 @@ struct PEFTConfigurationWriter {
 
     /// How the source chose its modules and began its training says nothing about the new one.
     private mutating func dropWhatNoLongerHolds() {
-        let selection = ["exclude_modules", "layers_pattern", "layers_to_transform", "layer_replication",
-                         "target_parameters"]
+        let selection = [
+            "exclude_modules", "layers_pattern", "layers_to_transform", "layer_replication",
+            "target_parameters",
+        ]
         let features = ["alora_invocation_tokens", "arrow_config", "kasa_config", "monteclora_config", "use_bdlora"]
         let initialisation = ["eva_config", "corda_config", "lora_ga_config", "velora_config"]
         for name in selection + features + initialisation where fields[name] != nil { fields[name] = .null }

@@ -106,7 +106,8 @@ public struct PEFTLayout: Sendable {
         ]
         if module.hasBias { result.append(tensor(".lora_B.bias", [shapes.b[0]], .bias(module: index))) }
         if module.hasMagnitude {
-            let shape = module.kind == .convolution
+            let shape =
+                module.kind == .convolution
                 ? [1, shapes.b[0]] + shapes.b.dropFirst(2) : [shapes.b[0]]
             result.append(tensor(".lora_magnitude_vector", shape, .magnitude(module: index)))
         }

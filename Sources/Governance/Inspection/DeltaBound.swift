@@ -50,7 +50,8 @@ struct DeltaBound {
             let width = min(DeltaBound.tileColumns, a.columns - column)
             let part = Matrix(
                 rows: a.rows, columns: width,
-                elements: (0..<a.rows).flatMap { a.elements[$0 * a.columns + column..<$0 * a.columns + column + width] })
+                elements: (0..<a.rows).flatMap { a.elements[$0 * a.columns + column..<$0 * a.columns + column + width] }
+            )
             for row in stride(from: 0, to: b.rows, by: DeltaBound.tileRows) {
                 let height = min(DeltaBound.tileRows, b.rows - row)
                 let slice = Array(b.elements[row * b.columns..<(row + height) * b.columns])

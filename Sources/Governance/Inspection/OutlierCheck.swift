@@ -47,7 +47,8 @@ struct OutlierCheck {
     }
 
     private func spectralFinding(_ module: ModuleStatistics, norm: Double, entropy: Double) -> Finding? {
-        let concentrated = module.energyShare > OutlierCheck.energyLimit && module.rank >= 4
+        let concentrated =
+            module.energyShare > OutlierCheck.energyLimit && module.rank >= 4
             && norm > OutlierCheck.spectralNormLimit
         guard concentrated || entropy < OutlierCheck.entropyLimit else { return nil }
         return Finding(
@@ -64,7 +65,8 @@ struct OutlierCheck {
         guard abs(score) > OutlierCheck.normLimit else { return nil }
         return Finding(
             .weightsOutlier, .warning, place: module.name,
-            details: "norm \(text(module.frobenius)), robust z \(text(score)) among \(peers.count) adapters of the bank")
+            details: "norm \(text(module.frobenius)), robust z \(text(score)) among \(peers.count) adapters of the bank"
+        )
     }
 
     private func text(_ value: Double) -> String { String(format: "%.3g", value) }

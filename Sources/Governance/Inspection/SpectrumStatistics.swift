@@ -36,7 +36,9 @@ enum EntryKurtosis {
         let isSampled = overflow || entries > allEntries
         let rows = isSampled ? positions(factors.rows) : Array(0..<factors.rows)
         let columns = isSampled ? positions(factors.columns) : Array(0..<factors.columns)
-        return (kurtosis(try multiply(take(rows, of: factors.b), take(columns: columns, of: factors.a)).elements), isSampled)
+        return (
+            kurtosis(try multiply(take(rows, of: factors.b), take(columns: columns, of: factors.a)).elements), isSampled
+        )
     }
 
     /// The middles of `side` equal parts of 0..<count.

@@ -44,10 +44,12 @@ struct TextCheck {
         let keys = frontMatterKeys(card)
         var findings: [Finding] = []
         if !keys.contains("license") && !keys.contains("license_name") {
-            findings.append(Finding(.cardMissingLicence, .info, place: "README.md", details: "the model card names no licence"))
+            findings.append(
+                Finding(.cardMissingLicence, .info, place: "README.md", details: "the model card names no licence"))
         }
         if !keys.contains("base_model") {
-            findings.append(Finding(.cardMissingBase, .info, place: "README.md", details: "the model card names no base model"))
+            findings.append(
+                Finding(.cardMissingBase, .info, place: "README.md", details: "the model card names no base model"))
         }
         let unsafe = card.unicodeScalars.contains { scalar in
             ForeignText.isUnsafe(scalar) && !"\n\r\t\u{FEFF}\u{200D}\u{200C}".unicodeScalars.contains(scalar)
