@@ -167,6 +167,21 @@ import Testing
         #expect(adapter.findings.map(\.code).sorted() == ["adapter.unknown_key", "name.control_characters"])
     }
 
+    @Test func `a flood of unknown keys is counted, not listed`() throws {
+        let stray = try (0..<250).map { try tensor("stray.\($0)", [1]) }
+        let adapter = try folder.read(linearFactors(["q"]) + stray)
+        #expect(adapter.findings.count == 101)
+        #expect(adapter.findings.last?.details == "150 further tensors belong to no module")
+        #expect(adapter.unclaimed.count == 250)
+    }
+
+    @Test func `a list of saved modules that takes too long is refused`() throws {
+        let names = (0..<5_000).map { "\"m\($0)\"" }.joined(separator: ",")
+        let stray = try (0..<50).map { try tensor("s\($0)" + String(repeating: ".x", count: 100) + ".weight", [1]) }
+        let expected = code { _ = try folder.read(linearFactors(["q"]) + stray, ["modules_to_save": "[\(names)]"]) }
+        #expect(expected == "config.bad_value")
+    }
+
     @Test func `missing parts of a folder`() throws {
         try folder.write(configurationText(), "a/adapter_config.json")
         #expect(code { _ = try AdapterReader.read(path: folder.file("a")) } == "adapter.weights_missing")

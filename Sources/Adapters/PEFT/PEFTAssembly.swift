@@ -22,11 +22,25 @@ struct PEFTAssembly {
     private(set) var findings: [Finding] = []
     private var savedNames: Set<String> = []
     private var foreign: TensorView?
+    /// Module names of `modules_to_save`, and the heads that PEFT adds to that list for the task.
+    private let savedEntries: [String]
+    private var entriesCompared = 0
+
+    /// Unknown keys that are reported one by one.
+    private static let reportedKeys = 100
+    /// Comparisons of parameter names with entries of `modules_to_save`, all together.
+    private static let comparisonBudget = 2_000_000
 
     init(tensors: [TensorView], configuration: PEFTConfiguration?, options: AdapterReader.Options) throws {
         self.configuration = configuration
         self.options = options
+        savedEntries = configuration.map(PEFTAssembly.savedEntries) ?? []
         for tensor in tensors { try sort(tensor) }
+        let unreported = unclaimed.count - PEFTAssembly.reportedKeys
+        if unreported > 0 {
+            findings.append(
+                Finding(.adapterUnknownKey, .warning, details: "\(unreported) further tensors belong to no module"))
+        }
         saved.sort { Adapter.namePrecedes($0.name, $1.name) }
     }
 
@@ -74,7 +88,7 @@ struct PEFTAssembly {
     }
 
     private mutating func sortWhole(_ tensor: TensorView, _ key: PEFTKey) throws {
-        if isSavedModule(key.name) { return try save(tensor, key.name, .savedModule) }
+        if try isSavedModule(key.name) { return try save(tensor, key.name, .savedModule) }
         if key.slot == .layerBias, let configuration, configuration.bias != .none {
             return try save(tensor, key.name, .bias)
         }
@@ -90,28 +104,34 @@ struct PEFTAssembly {
         reportUnknown(tensor)
     }
 
-    /// True when a module that holds the parameter ends with an entry of `modules_to_save`, or is a head that PEFT
-    /// adds to that list for the task.
-    private func isSavedModule(_ name: String) -> Bool {
-        guard let configuration else { return false }
-        let implied =
+    private static func savedEntries(_ configuration: PEFTConfiguration) -> [String] {
+        let heads =
             switch configuration.taskType {
             case "SEQ_CLS", "TOKEN_CLS": ["classifier", "score"]
             case "QUESTION_ANS": ["qa_outputs"]
             default: [String]()
             }
-        let entries = (configuration.modulesToSave + implied).filter { !$0.isEmpty }
-        guard !entries.isEmpty else { return false }
+        return (configuration.modulesToSave + heads).filter { !$0.isEmpty }
+    }
+
+    /// True when a module that holds the parameter ends with an entry.
+    private mutating func isSavedModule(_ name: String) throws -> Bool {
+        guard !savedEntries.isEmpty else { return false }
         var module = name[...]
         while let dot = module.lastIndex(of: ".") {
             module = module[..<dot]
-            if entries.contains(where: { module.hasSuffix($0) }) { return true }
+            entriesCompared += savedEntries.count
+            guard entriesCompared <= PEFTAssembly.comparisonBudget else {
+                throw Failure(.configBadValue, "modules_to_save is too long", place: "modules_to_save")
+            }
+            if savedEntries.contains(where: { module.hasSuffix($0) }) { return true }
         }
         return false
     }
 
     private mutating func reportUnknown(_ tensor: TensorView) {
         unclaimed.append(tensor)
+        guard unclaimed.count <= PEFTAssembly.reportedKeys else { return }
         findings.append(
             Finding(.adapterUnknownKey, .warning, place: tensor.name, details: "belongs to no module of the adapter"))
     }

@@ -39,8 +39,9 @@ struct ModulePattern {
     /// - Parameters:
     ///   - name: Unicode scalars of the module name.
     ///   - steps: raised by the work done.
-    func matches(_ name: [UInt32], steps: inout Int) -> Bool {
-        guard let row else { return simulate(name, steps: &steps) }
+    ///   - budget: where `steps` passes it, the search is given up and counts as no match.
+    func matches(_ name: [UInt32], steps: inout Int, budget: Int = .max) -> Bool {
+        guard let row else { return simulate(name, steps: &steps, budget: budget) }
         if rowMatches(row, name, end: name.count, steps: &steps) { return true }
         return name.last == 0x0A && rowMatches(row, name, end: name.count - 1, steps: &steps)
     }
@@ -127,7 +128,7 @@ struct ModulePattern {
         program[split] = .split(split + 1, program.count)
     }
 
-    private func simulate(_ name: [UInt32], steps: inout Int) -> Bool {
+    private func simulate(_ name: [UInt32], steps: inout Int, budget: Int) -> Bool {
         var current: [Int] = []
         var following: [Int] = []
         // The position at which a state was last entered: no state enters a set twice.
@@ -151,7 +152,7 @@ struct ModulePattern {
             return false
         }
         if enter(0, at: 0, into: &current) { return true }
-        for position in name.indices where !current.isEmpty {
+        for position in name.indices where !current.isEmpty && steps <= budget {
             following.removeAll(keepingCapacity: true)
             for state in current {
                 steps += 1

@@ -35,7 +35,7 @@ public struct ModulePatterns<Value: Sendable>: Sendable {
         return try names.map { name in
             let scalars = name.unicodeScalars.map(\.value)
             for index in keys.indices {
-                if try pattern(index).matches(scalars, steps: &steps) { return values[index] }
+                if try pattern(index).matches(scalars, steps: &steps, budget: budget) { return values[index] }
                 guard steps <= budget else {
                     throw Failure(.configBadValue, "the module patterns take too long to evaluate", place: keys[index])
                 }
