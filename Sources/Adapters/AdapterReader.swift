@@ -92,10 +92,7 @@ public enum AdapterReader {
         guard source.contains(name) else { return nil }
         let content = try source.open(name)
         do {
-            let document = try withExtendedLifetime(content) {
-                try StrictJSON.parse(content.bytes, .configuration, path: content.path)
-            }
-            return try PEFTConfiguration(document)
+            return try PEFTConfiguration(StrictJSON.parse(content, .configuration))
         } catch let failure as Failure {
             throw failure.at(path: content.path)
         }

@@ -18,9 +18,12 @@ struct BadInput: CustomTestStringConvertible, Sendable {
 
     static let corpus: (folder: String, cases: [BadInput])? = makeCorpus()
 
+    private static var corpusFolder: String { NSTemporaryDirectory() + "/bad-inputs-\(getpid())" }
+
     private static func makeCorpus() -> (folder: String, cases: [BadInput])? {
         guard let shared = Shared.folder else { return nil }
-        let folder = NSTemporaryDirectory() + "/bad-inputs-\(getpid())"
+        atexit { try? FileManager.default.removeItem(atPath: BadInput.corpusFolder) }
+        let folder = corpusFolder
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = ["python3", shared + "/tools/make_bad_inputs.py", folder, "--skip-slow"]
