@@ -3,6 +3,7 @@
 extension FindingCode {
     public static let fileExecutableContent = FindingCode("file.executable_content")
     public static let fileModeDropped = FindingCode("file.mode_dropped")
+    public static let fileLeftOut = FindingCode("file.left_out")
     public static let safetensorsUnknownField = FindingCode("safetensors.unknown_field")
     public static let configLocalBasePath = FindingCode("config.local_base_path")
     public static let configAssumed = FindingCode("config.assumed")
@@ -24,6 +25,7 @@ extension FindingCode {
     public static let all: [FindingCode] = [
         .fileExecutableContent,
         .fileModeDropped,
+        .fileLeftOut,
         .safetensorsUnknownField,
         .configLocalBasePath,
         .configAssumed,

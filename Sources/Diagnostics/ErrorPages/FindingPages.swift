@@ -11,6 +11,9 @@ extension ErrorPage {
             .fileModeDropped, cause: "A member of the archive had special permission bits. They are not kept.",
             example: "mode 4755", remedy: "Nothing to do."),
         .finding(
+            .fileLeftOut, cause: "The adapter folder holds a folder. An adapter is the files beside its configuration.",
+            example: "checkpoint-10/", remedy: "Import the inner folder on its own when it is an adapter too."),
+        .finding(
             .safetensorsUnknownField, cause: "The entry of a tensor holds a field that the format does not have.",
             example: "{\"dtype\":…,\"note\":…}", remedy: "Harmless as such; other readers may refuse the file."),
         .finding(
