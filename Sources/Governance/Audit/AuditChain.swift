@@ -31,7 +31,8 @@ public enum AuditChain {
         func quoted(_ text: String) -> String { CanonicalJSON.text(.string(text)) }
         var hasher = SHA256Hasher()
         hasher.update(entry.previous)
-        hasher.update("{\"action\":\(quoted(entry.action)),\"actor\":\(quoted(entry.actor)),\"at\":\(quoted(entry.at)),")
+        hasher.update(
+            "{\"action\":\(quoted(entry.action)),\"actor\":\(quoted(entry.actor)),\"at\":\(quoted(entry.at)),")
         hasher.update("\"details\":\(entry.details),\"seq\":\(entry.sequence),\"subject\":\(quoted(entry.subject))}")
         return hasher.finish().bytes
     }
@@ -58,7 +59,8 @@ public struct AuditHead: Sendable, Hashable, CustomStringConvertible {
             parts[1].lowercased().allSatisfy(digits.contains)
         else {
             throw Failure(
-                .usageBadArgument, "'\(text)' is no audit head", hint: "write SEQ:HASH as `lorabank audit head` prints it")
+                .usageBadArgument, "'\(text)' is no audit head",
+                hint: "write SEQ:HASH as `lorabank audit head` prints it")
         }
         self.init(sequence: sequence, hash: parts[1].lowercased())
     }
