@@ -75,6 +75,9 @@ public struct TagFilter: Sendable, Hashable {
         self.value = value
     }
 
+    /// `K=V`, or `K` for any value.
+    public var text: String { value.map { key + "=" + $0 } ?? key }
+
     /// Reads `K=V`, or `K` for any value.
     ///
     /// - Throws: `usage.bad_argument`.

@@ -1,5 +1,6 @@
 import Adapters
 import Diagnostics
+import WeightFiles
 
 extension Bank {
     /// Brings the adapter at a location into the bank.
@@ -9,14 +10,37 @@ extension Bank {
     /// nothing; under another name it becomes a second name of the same object.
     /// - Throws: what reading and inspecting throws (`safetensors.*`, `config.*`, `adapter.*`, `weights.*`, `path.*`,
     ///   `archive.*`, `pickle.*`), `bank.read_only`, `bank.locked`, `io.*`, `usage.bad_argument` for a bad name.
-    public func importAdapter(_ location: AdapterLocation, options: ImportOptions = ImportOptions()) throws -> ImportOutcome {
-        throw Failure(.internalDefect, "banks are under construction", path: folder)
+    public func importAdapter(
+        _ location: AdapterLocation, options: ImportOptions = ImportOptions()
+    ) throws -> ImportOutcome {
+        let (namespace, name) = try AdapterName.parse(options.name ?? AdapterName.proposal(from: location.name))
+        try requireWritable()
+        let lock = try FileLock.acquire(layout.lock, .shared, timeout: lockTimeout)
+        defer { lock.release() }
+        let workspace = try workspace()
+        defer { workspace.discard() }
+        let intake = try AdapterIntake.copying(location, into: workspace, of: self, select: options.select)
+        var entry = AdapterEntry(namespace: namespace, name: name, source: "import")
+        entry.origin = location.path
+        entry.tags = options.tags
+        entry.batch = options.batch
+        var reading = ObjectManifest.ReadingFacts()
+        reading.isBareFile = location.form == .file
+        reading.base = options.base
+        reading.alpha = options.alpha
+        reading.scale = options.scale
+        reading.trustTensors = options.trustTensors
+        return try intake.store(entry, reading: reading, threads: options.threads)
     }
 
     /// A folder inside the bank where a result is built before it is stored.
     ///
-    /// - Throws: `bank.read_only`, `io.*`.
+    /// - Throws: `bank.read_only`, `bank.locked`, `io.*`.
     public func workspace() throws -> BankWorkspace {
-        throw Failure(.internalDefect, "banks are under construction", path: folder)
+        try requireWritable()
+        // Garbage collection takes this lock alone: it never sees a workspace whose owner is not locked yet.
+        let lock = try FileLock.acquire(layout.lock, .shared, timeout: lockTimeout)
+        defer { lock.release() }
+        return try BankWorkspace(bank: self)
     }
 }

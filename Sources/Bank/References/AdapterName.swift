@@ -37,7 +37,9 @@ public enum AdapterName {
         let rule: String? =
             if part.isEmpty { "it is empty" } else if part.utf8.count > limit {
                 "it is longer than \(limit) bytes"
-            } else if let first = part.first, "-.~".contains(first) { "it begins with '\(first)'" } else if let bad =
+            } else if let first = part.first, "-.~".contains(first) {
+                "it begins with '\(first)'"
+            } else if let bad =
                 part.unicodeScalars.first(where: { !isAllowed($0) })
             {
                 "it contains '\(ForeignText.escaped(String(bad)))'"
