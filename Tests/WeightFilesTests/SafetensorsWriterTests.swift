@@ -40,6 +40,17 @@ import Testing
         #expect(layout.position(of: "none") == nil)
     }
 
+    /// The order in which safetensors 0.8.0 wrote one tensor of each of these types.
+    @Test func `types are ordered as by the reference writer`() throws {
+        let observed = [
+            "U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16", "F8_E5M2FNUZ", "F8_E4M3FNUZ",
+            "F8_E8M0", "F8_E4M3", "F8_E5M2", "I8", "U8", "F4", "BOOL",
+        ]
+        let layout = try SafetensorsLayout(DType.allCases.map { TensorDeclaration($0.rawValue, $0, [4]) })
+        #expect(layout.entries.map(\.name).filter { !$0.hasPrefix("F6_") } == observed)
+        #expect(layout.entries.count == DType.allCases.count)
+    }
+
     /// The bytes that the Rust writer of safetensors 0.8.0 gives for the same tensor and metadata.
     @Test func `the bytes are those of the reference writer`() throws {
         let scratch = try Scratch()

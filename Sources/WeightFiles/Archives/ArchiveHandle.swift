@@ -20,16 +20,11 @@ final class ArchiveHandle {
 
     deinit { archive_read_free(pointer) }
 
-    /// Reads from bytes in memory, which the caller keeps alive. Formats may seek.
-    func open(_ bytes: UnsafeRawBufferPointer) throws {
-        try check(archive_read_open_memory(pointer, bytes.baseAddress, bytes.count))
-        hasFormat = true
-    }
-
-    /// Reads blocks one after another.
+    /// Reads blocks one after another; formats may seek where the feed can.
     func open(_ feed: any ByteFeed) throws {
         self.feed = feed
         let context = Unmanaged.passUnretained(feed as AnyObject).toOpaque()
+        if feed is MappedFeed { try check(archive_read_set_seek_callback(pointer, seekInFile)) }
         try check(archive_read_open(pointer, context, nil, readBlock, nil))
         hasFormat = true
     }
@@ -84,6 +79,23 @@ private func readBlock(
     guard let bytes = feed.nextRemembering() else { return feed.failure == nil ? 0 : -1 }
     block.pointee = bytes.baseAddress
     return bytes.count
+}
+
+/// libarchive's `seek` callback; the context is a `MappedFeed`. `whence` 0, 1, 2: from the start, from here, from the
+/// end.
+private func seekInFile(
+    _: OpaquePointer?, _ context: UnsafeMutableRawPointer?, _ offset: la_int64_t, _ whence: Int32
+) -> la_int64_t {
+    guard let context, let feed = Unmanaged<AnyObject>.fromOpaque(context).takeUnretainedValue() as? MappedFeed,
+        let origin = [0, feed.position, feed.count].element(at: Int(whence)),
+        case (let target, let overflow) = origin.addingReportingOverflow(Int(offset)), !overflow, target >= 0
+    else { return la_int64_t(ARCHIVE_FATAL) }
+    feed.seek(to: target)
+    return la_int64_t(feed.position)
+}
+
+extension Array {
+    fileprivate func element(at index: Int) -> Element? { indices.contains(index) ? self[index] : nil }
 }
 
 /// Where an archive's bytes come from, block by block.

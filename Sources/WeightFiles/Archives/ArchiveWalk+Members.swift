@@ -76,7 +76,6 @@ extension ArchiveWalk {
                 throw failure
             }
             guard size > 0 else { continue }
-            releasePages(behind: handle)
             guard Int(offset) == sink.size else { throw sparse(name) }
             unpacked += size
             try checkUnpacked(unpacked, packed: packedBytes)
@@ -84,13 +83,6 @@ extension ArchiveWalk {
             try sink.write(UnsafeRawBufferPointer(start: base, count: size))
         }
         guard sink.size == declared ?? sink.size else { throw wrongSize(name, declared) }
-    }
-
-    private mutating func releasePages(behind handle: ArchiveHandle) {
-        let position = Int(archive_filter_bytes(handle.pointer, -1))
-        guard let mapped, abs(position - released) > 8 << 20, position <= mapped.count else { return }
-        if position > released { mapped.release(released..<position) }
-        released = position
     }
 
     // MARK: Rules

@@ -19,9 +19,6 @@ struct ArchiveWalk {
     var unpacked = 0
     /// Packed bytes that `unpacked` is compared with; nil where the source itself watches the ratio.
     var packedBytes: Int?
-    /// A file that libarchive reads in place, whose pages are given back behind it.
-    var mapped: MappedBytes?
-    var released = 0
     /// Names and sizes a zip file's directory gives.
     var directory: [String: Int]?
 
@@ -36,6 +33,9 @@ struct ArchiveWalk {
         guard !members.isEmpty else { throw Failure(.archiveEmpty, "the archive holds no file", path: path) }
         return ArchiveListing(members: members, findings: findings)
     }
+
+    /// Bytes that libarchive gets at a time from a file that is not packed.
+    private static let blockSize = 1 << 20
 
     // MARK: Containers
 
@@ -61,8 +61,7 @@ struct ArchiveWalk {
         // A format that this build of libarchive lacks says so here; its files are then of an unknown format.
         for enable in ArchiveWalk.plainFormats { _ = enable(handle.pointer) }
         packedBytes = content.count
-        try handle.open(content.bytes)
-        mapped = content
+        try handle.open(MappedFeed(content, blockSize: ArchiveWalk.blockSize))
         try readMembers(handle, choose)
         guard ArchiveWalk.isTar(handle) else { return }
         let end = Int(archive_read_header_position(handle.pointer))
@@ -78,8 +77,7 @@ struct ArchiveWalk {
         try checkZip(&zip)
         let handle = try ArchiveHandle(path: path)
         try handle.check(archive_read_support_format_zip_seekable(handle.pointer))
-        try handle.open(content.bytes)
-        mapped = content
+        try handle.open(MappedFeed(content, blockSize: ArchiveWalk.blockSize))
         try readMembers(handle, choose)
         guard count == zip.entries.count else {
             throw Failure(

@@ -3,13 +3,14 @@ import Diagnostics
 import Foundation
 import Tensors
 
-/// The bytes of a mapped file in small blocks. Pages that were read are given back.
+/// The bytes of a mapped file in blocks. Pages that were read are given back.
 final class MappedFeed: ByteFeed {
     private let content: MappedBytes
     private let blockSize: Int
-    /// Bytes handed out so far.
-    private(set) var delivered = 0
-    private var released = 0
+    /// Where the next block begins.
+    private(set) var position = 0
+    /// Where the pages begin that were read and not yet given back.
+    private var held = 0
     private(set) var wasAskedBeyondEnd = false
     var failure: Failure?
 
@@ -18,18 +19,30 @@ final class MappedFeed: ByteFeed {
         self.blockSize = blockSize
     }
 
+    var count: Int { content.count }
+
     func next() -> UnsafeRawBufferPointer? {
-        guard delivered < content.count else {
+        guard position < count else {
             wasAskedBeyondEnd = true
             return nil
         }
-        if delivered - released > 16 << 20 {
-            content.release(released..<delivered)
-            released = delivered
-        }
-        let block = delivered..<min(delivered + blockSize, content.count)
-        delivered = block.upperBound
+        if position - held > 8 << 20 { release() }
+        let block = position..<min(position + blockSize, count)
+        position = block.upperBound
         return UnsafeRawBufferPointer(rebasing: content.bytes[block])
+    }
+
+    /// Goes on at `target`, or at the end when it lies beyond.
+    func seek(to target: Int) {
+        release()
+        position = min(target, count)
+        held = position
+        wasAskedBeyondEnd = false
+    }
+
+    private func release() {
+        if held < position { content.release(held..<position) }
+        held = position
     }
 }
 
@@ -98,9 +111,9 @@ final class UnpackedFeed: ByteFeed {
     }
 
     private func checkSize() throws {
-        if delivered > limits.bombBytes, delivered / limits.bombRatio > source.delivered {
+        if delivered > limits.bombBytes, delivered / limits.bombRatio > source.position {
             throw Failure(
-                .archiveBomb, "\(source.delivered) bytes unpack to \(delivered) and more", path: handle.path,
+                .archiveBomb, "\(source.position) bytes unpack to \(delivered) and more", path: handle.path,
                 hint: "such archives are made to fill disks")
         }
         // Headers and padding of the container come on top of the members.

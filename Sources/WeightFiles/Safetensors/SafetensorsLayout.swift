@@ -127,8 +127,9 @@ extension DType {
     /// Position in the order of writing: wide types first.
     fileprivate var layoutRank: Int { DType.layoutOrder.firstIndex(of: self) ?? DType.layoutOrder.count }
 
+    /// The order of the reference writer (safetensors 0.8.0).
     private static let layoutOrder: [DType] = [
-        .u64, .i64, .f64, .c64, .f32, .u32, .i32, .bf16, .f16, .u16, .i16, .f8e8m0, .f8e4m3, .f8e5m2, .f8e4m3fnuz,
-        .f8e5m2fnuz, .i8, .u8, .f6e3m2, .f6e2m3, .f4, .bool,
+        .u64, .i64, .f64, .c64, .f32, .u32, .i32, .bf16, .f16, .u16, .i16, .f8e5m2fnuz, .f8e4m3fnuz, .f8e8m0, .f8e4m3,
+        .f8e5m2, .i8, .u8, .f6e3m2, .f6e2m3, .f4, .bool,
     ]
 }
