@@ -24,14 +24,19 @@ struct ModuleAnalysis: Sendable {
         var merged: MergedModule
         switch task.rule {
         case .combination(let rule):
-            merged = try combine(task, stack, try rule(task.context), nil)
+            merged = try combine(task, stack, try rule(task.context))
         case .gram(let rule):
-            let gram = try FactorGram(try stack.lowRankFactors(), place: task.name)
-            merged = try combine(task, stack, try rule(task.context, gram.inner), gram)
+            let factors = try stack.lowRankFactors()
+            merged = try computing(task) {
+                let gram = try FactorGram(factors, place: task.name)
+                return try combine(task, try rule(task.context, gram.inner), gram)
+            }
         case .spectral(let rule):
-            let joint = try JointCore(try stack.lowRankFactors(), place: task.name)
-            let core = try rule(task.context, CoreSpace(joint))
-            merged = try project(core, joint, task)
+            let factors = try stack.lowRankFactors()
+            merged = try computing(task) {
+                let joint = try JointCore(factors, place: task.name)
+                return try project(try rule(task.context, CoreSpace(joint)), joint, task)
+            }
         case .elements(let rule):
             merged = try mergeElements(task, stack, try rule(task.context), state)
         case .factors(let rank, _):
@@ -50,18 +55,42 @@ struct ModuleAnalysis: Sendable {
 
     // MARK: Class G
 
+    /// Σ c_i Δ_i with coefficients that need no inner products: nothing is read where everything is kept.
+    private func combine(
+        _ task: ModuleTask, _ stack: FactorStack, _ coefficients: [Double]
+    ) throws -> MergedModule {
+        if concatenates(task) { return concatenation(task, coefficients, nil) }
+        let factors = try stack.lowRankFactors()
+        return try computing(task) {
+            try projection(task, coefficients, try FactorGram(factors, place: task.name))
+        }
+    }
+
     /// Σ c_i Δ_i: plain concatenation where everything is kept, else through the joint core.
     private func combine(
-        _ task: ModuleTask, _ stack: FactorStack, _ coefficients: [Double], _ gram: FactorGram?
+        _ task: ModuleTask, _ coefficients: [Double], _ gram: FactorGram
     ) throws -> MergedModule {
-        let keepsAll = rankRule(task).rule == .keep && task.output.clampQuantile == nil
-        let concatenates = keepsAll && (task.totalRank <= task.context.smallSide || task.output.allowsOvercomplete)
-        guard concatenates else {
-            let joint = try JointCore(try gram ?? FactorGram(try stack.lowRankFactors(), place: task.name), place: task.name)
-            var merged = try project(try joint.sum(weights: coefficients), joint, task)
-            merged.biasCoefficients = coefficients
-            return merged
-        }
+        concatenates(task)
+            ? concatenation(task, coefficients, gram) : try projection(task, coefficients, gram)
+    }
+
+    private func concatenates(_ task: ModuleTask) -> Bool {
+        rankRule(task).rule == .keep && task.output.clampQuantile == nil
+            && (task.totalRank <= task.context.smallSide || task.output.allowsOvercomplete)
+    }
+
+    private func projection(
+        _ task: ModuleTask, _ coefficients: [Double], _ gram: FactorGram
+    ) throws -> MergedModule {
+        let joint = try JointCore(gram, place: task.name)
+        var merged = try project(try joint.sum(weights: coefficients), joint, task)
+        merged.biasCoefficients = coefficients
+        return merged
+    }
+
+    private func concatenation(
+        _ task: ModuleTask, _ coefficients: [Double], _ gram: FactorGram?
+    ) -> MergedModule {
         guard task.totalRank > 0 else { return zero(task) }
         let split = plan.output.split ?? task.output.split ?? .a
         let scalings = zip(coefficients, task.operands).map { coefficient, operand -> MergedModule.OperandScaling in
@@ -89,7 +118,6 @@ struct ModuleAnalysis: Sendable {
 
     /// Q_B M Q_Aᵀ as two products of the stored factors with small matrices.
     private func project(_ core: Matrix<Double>, _ joint: JointCore, _ task: ModuleTask) throws -> MergedModule {
-        try requireFiniteResult(core, task)
         let svd = try thinSVD(core, place: task.name)
         let choice = rankRule(task).choose(svd.sigma)
         guard choice.rank > 0 else { return zero(task) }
@@ -140,9 +168,13 @@ struct ModuleAnalysis: Sendable {
             "rank \(choice.rank) cuts through equal singular values: the result is one of several equally good ones")
     }
 
-    private func requireFiniteResult(_ matrix: Matrix<Double>, _ task: ModuleTask) throws {
-        guard matrix.elements.contains(where: { !$0.isFinite }) else { return }
-        throw task.nonFiniteResult
+    /// The operands were finite when they were read: whatever is not finite later is the result's fault.
+    private func computing<Result>(_ task: ModuleTask, _ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch let failure as Failure where failure.code == .mergeNonFinite {
+            throw task.nonFiniteResult
+        }
     }
 
     // MARK: Class E
@@ -169,14 +201,19 @@ struct ModuleAnalysis: Sendable {
             rule: rankRule(task), split: plan.output.split ?? task.output.split, memoryLimit: plan.memoryLimitBytes,
             seed: plan.seed ?? 0, module: task.name)
         let (result, final) = try compress(task, rule, source, state, recompressor)
-        guard result.choice.rank > 0 else { return zero(task) }
+        var merged = try stored(result, task)
+        merged.trimmedShare = final.examined > 0 ? Double(final.trimmed) / Double(final.examined) : nil
+        return merged
+    }
+
+    private func stored(_ result: Recompressor.Result, _ task: ModuleTask) throws -> MergedModule {
+        let rank = result.choice.rank
+        guard rank > 0 else { return zero(task) }
         remark(result.choice, task)
         var merged = MergedModule(
-            source: .stored(try spool.store(result.a.elements, result.b.elements)), rank: result.choice.rank,
-            paddedRank: result.choice.rank)
+            source: .stored(try spool.store(result.a.elements, result.b.elements)), rank: rank, paddedRank: rank)
         merged.discardedEnergy = result.choice.discardedEnergy
         merged.frobenius = result.frobenius
-        merged.trimmedShare = final.examined > 0 ? Double(final.trimmed) / Double(final.examined) : nil
         return merged
     }
 
@@ -189,7 +226,7 @@ struct ModuleAnalysis: Sendable {
             return try budget.reserving(Recompressor.bytes(rows: task.rows, columns: task.columns)) {
                 let (matrix, final) = try rule.dense(source, state)
                 guard ValueScan.sumOfSquares(of: matrix).isFinite else { throw task.nonFiniteResult }
-                return (try recompressor.compress(matrix), final)
+                return (try computing(task) { try recompressor.compress(matrix) }, final)
             }
         }
         var total = 0.0
