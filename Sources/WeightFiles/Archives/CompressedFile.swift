@@ -11,13 +11,16 @@ public enum CompressedFile {
     /// - Throws: `archive.corrupt` and `archive.truncated` for damaged streams, `archive.too_large` above the limit,
     ///   `archive.nested` for more than one layer.
     public static func read(_ path: String, maximumBytes: Int) throws -> [UInt8] {
-        let file = try MappedFile(path: path)
-        guard let base = file.bytes.baseAddress else { return [] }
+        try MappedFile(path: path).withBytes { try read($0, path: path, maximumBytes: maximumBytes) }
+    }
+
+    private static func read(_ packed: UnsafeRawBufferPointer, path: String, maximumBytes: Int) throws -> [UInt8] {
+        guard let base = packed.baseAddress else { return [] }
         let reader = archive_read_new()
         defer { archive_read_free(reader) }
         archive_read_support_filter_all(reader)
         archive_read_support_format_raw(reader)
-        guard archive_read_open_memory(reader, base, file.bytes.count) == ARCHIVE_OK else {
+        guard archive_read_open_memory(reader, base, packed.count) == ARCHIVE_OK else {
             throw failure(reader, path: path)
         }
         var entry: OpaquePointer?
@@ -27,7 +30,7 @@ public enum CompressedFile {
         }
         let isGzip = archive_filter_count(reader) == 2 && archive_filter_code(reader, 0) == ARCHIVE_FILTER_GZIP
         let content = try unpacked(reader, path: path, maximumBytes: maximumBytes)
-        if isGzip { try checkGzipLength(file.bytes, of: content, path: path) }
+        if isGzip { try checkGzipLength(packed, of: content, path: path) }
         return content
     }
 
