@@ -18,7 +18,7 @@ for ((i = 1; i <= times; i++)); do
         1) "$program" -q merge --method tsv_m tag:set=starter --name "merged-$i" >"$work/out" 2>/dev/null & ;;
         2) "$program" -q merge --method ties mnist-01 mnist-23 --name "merged-$i" >"$work/out" 2>/dev/null & ;;
     esac
-    sleep "0.$(printf '%03d' $((RANDOM % 400)))"
+    sleep "0.$(printf '%04d' $((RANDOM % 600)))"
     if kill -9 $! 2>/dev/null; then killed=$((killed + 1)); fi
     if wait $! 2>/dev/null; then
         name=$([ $((i % 3)) = 0 ] && echo "again-$i" || echo "merged-$i")
