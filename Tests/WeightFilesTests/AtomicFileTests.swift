@@ -84,6 +84,19 @@ import Testing
         #expect(scratch.names.isEmpty)
     }
 
+    /// `ulimit -f` ends a process by a signal unless the program takes care.
+    @Test func `a limit on file sizes is an error, not a signal`() async {
+        await #expect(processExitsWith: .success) {
+            let scratch = try Scratch()
+            let file = try AtomicFile(path: scratch("out"))
+            var limit = rlimit(rlim_cur: 4096, rlim_max: 4096)
+            setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+            let result = code { try file.append([UInt8](repeating: 1, count: 10_000)) }
+            file.abandon()
+            guard result == "io.no_space", scratch.names.isEmpty else { exit(1) }
+        }
+    }
+
     @Test func `renaming never replaces unless told to`() throws {
         let scratch = try Scratch()
         try scratch.write([1], as: "a")

@@ -50,6 +50,11 @@ import Testing
         #expect(try with { _ in } == nil)
     }
 
+    @Test func `a name beyond the limit is refused whole`() throws {
+        let name = String(repeating: "a/", count: 15) + String(repeating: "b", count: 3000)
+        #expect(try outcome(ZipBytes.archive([Entry("a", [1]), Entry(name, [2])])) == "path.too_long")
+    }
+
     @Test func `encrypted entries are refused`() throws {
         #expect(try outcome(ZipBytes.archive([Entry("a", [1]).with { $0.flags = 1 }])) == "archive.encrypted")
         #expect(try outcome(ZipBytes.archive([Entry("a", [1]).with { $0.method = 99 }])) == "archive.encrypted")

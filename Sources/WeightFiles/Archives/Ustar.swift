@@ -35,8 +35,7 @@ enum Ustar {
     /// A name that every tar program writes and reads the same way, and that is a plain relative path.
     static func isValidName(_ name: String) -> Bool {
         let bytes = Array(name.utf8)
-        guard (1...maximumNameLength).contains(bytes.count),
-            bytes.allSatisfy({ (0x21...0x7E).contains($0) || $0 == 0x20 }),
+        guard (1...maximumNameLength).contains(bytes.count), bytes.allSatisfy({ (0x20...0x7E).contains($0) }),
             !bytes.contains(UInt8(ascii: "\\"))
         else { return false }
         return bytes.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).allSatisfy {

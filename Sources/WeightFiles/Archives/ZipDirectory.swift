@@ -25,6 +25,7 @@ struct ZipDirectory {
     private(set) var entries: [Entry] = []
     private let bytes: UnsafeRawBufferPointer
     private let path: String
+    private let maximumName: Int
     /// Where the directory begins: no entry reaches beyond.
     private let start: Int
 
@@ -34,6 +35,7 @@ struct ZipDirectory {
     init(_ bytes: UnsafeRawBufferPointer, limits: ArchiveLimits, path: String) throws {
         self.bytes = bytes
         self.path = path
+        maximumName = limits.nameBytes
         let record = try ZipDirectory.endRecord(bytes, path: path)
         start = record.offset
         guard record.entries <= limits.members else {
@@ -124,7 +126,9 @@ struct ZipDirectory {
         var fields = [size, packed, local]
         try widen(&fields, extra: extraStart..<extraStart + extraLength)
         let entry = Entry(
-            name: Array(bytes[nameStart..<extraStart]), flags: flags, method: method, crc: UInt32(crc),
+            // One byte beyond the limit is enough to see that the name is too long.
+            name: Array(bytes[nameStart..<min(extraStart, nameStart + maximumName + 1)]), flags: flags, method: method,
+            crc: UInt32(crc),
             packedSize: fields[1], size: fields[0], localOffset: fields[2],
             unixMode: madeBy >> 8 == 3 ? attributes >> 16 : 0)
         return (entry, next)
