@@ -5,7 +5,8 @@ extension MergeMethod {
             id: "linear", title: "Weighted mean",
             summary: "The weighted mean of the updates, exact for any ranks; with normalize: false their weighted sum.",
             exactness: .gram, source: "Model Soups, arXiv 2203.05482",
-            parameters: [.weight, .lambda(), .normalize(default: true)], cost: "one pass over the factors"),
+            parameters: [.weight, .lambda(), .normalize(default: true)], cost: "one pass over the factors",
+            baseUse: .optional),
         .combination { context in try context.weightedSum() })
 }
 

@@ -1,6 +1,16 @@
 import Diagnostics
 import Synchronization
 
+/// What the operands of a stage are.
+public enum OperandForm: Hashable, Sendable {
+    /// Updates of adapters, Δ_i = s_i B_i A_i.
+    case adapters
+    /// Updates of full checkpoints, Δ_i = W_i − W_base; adapters may be among them. Modules are named like tensors.
+    case updates
+    /// Weights of full checkpoints, W_i; there is no update. Modules are named like tensors.
+    case weights
+}
+
 /// What the rule of a method knows about the module that it merges.
 public struct MethodContext: Sendable {
     public let module: String
@@ -27,6 +37,12 @@ public struct MethodContext: Sendable {
     public let seed: UInt64?
     /// Collects what the user should know.
     public let remarks: Remarks
+    /// What the operands are. The factors that an operand of a checkpoint lacks count as those of full rank.
+    public internal(set) var form = OperandForm.adapters
+    /// Lengths of all axes of the tensor of a checkpoint; empty for adapters.
+    public internal(set) var shape: [Int] = []
+    /// Which operand of a chunk holds the base weights; nil unless the method asks for them (`BaseUse.beside`).
+    public internal(set) var baseOperand: Int?
 
     let method: MethodDescription
     let parameters: [String: ParameterValue]

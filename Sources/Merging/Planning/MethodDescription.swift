@@ -26,6 +26,18 @@ public enum ExactnessClass: String, Sendable, CaseIterable {
     public var defaultRank: OutputRank { self == .elementwise ? .auto : .keep }
 }
 
+/// What a method makes of `base_model` when its operands are full checkpoints.
+public enum BaseUse: String, Hashable, Sendable, CaseIterable {
+    /// The operands are updates W_i − W_base; without a base the stage is refused.
+    case required
+    /// Updates where a base is given, else the weights W_i themselves.
+    case optional
+    /// The base, when one is given, is the first operand, and all operands are weights; the result is weights too.
+    case operand
+    /// Updates, and beside them the base weights: `MethodContext.baseOperand` tells where a class E rule finds them.
+    case beside
+}
+
 /// What a merge method or post-step says about itself. It stands in the method's own file; the validator, `recipe
 /// methods`, the help and the schema read it from there.
 public struct MethodDescription: Hashable, Sendable {
@@ -62,6 +74,8 @@ public struct MethodDescription: Hashable, Sendable {
     public var dropsZeroWeight: Bool
     /// `output.rank` when the recipe gives none.
     public var defaultRank: OutputRank
+    /// What full checkpoints are to this method.
+    public var baseUse: BaseUse
     /// Time and memory, one sentence.
     public var cost: String
     /// Known to be a reading of an incomplete description.
@@ -71,7 +85,8 @@ public struct MethodDescription: Hashable, Sendable {
         id: String, title: String, summary: String, exactness: ExactnessClass, role: Role = .merge,
         compatibilities: Set<Compatibility> = [.none], source: String, parameters: [ParameterDeclaration],
         minimumAdapters: Int = 1, maximumAdapters: Int? = nil, random: Bool = false, sequential: Bool = false,
-        dropsZeroWeight: Bool? = nil, defaultRank: OutputRank? = nil, cost: String, experimental: Bool = false
+        dropsZeroWeight: Bool? = nil, defaultRank: OutputRank? = nil, cost: String, experimental: Bool = false,
+        baseUse: BaseUse = .required
     ) {
         self.id = id
         self.title = title
@@ -88,6 +103,7 @@ public struct MethodDescription: Hashable, Sendable {
         self.dropsZeroWeight =
             dropsZeroWeight ?? (!sequential && (exactness == .spectral || exactness == .coordinates))
         self.defaultRank = defaultRank ?? exactness.defaultRank
+        self.baseUse = baseUse
         self.cost = cost
         self.experimental = experimental
     }

@@ -1,35 +1,73 @@
 import LinearAlgebra
 import Tensors
 
-/// The operands of one module in the coordinates of their joint core (merge-methods 1.1): Δ_i = Q_B C_i Q_Aᵀ exactly.
-/// What the rules of class S work on.
+/// The operands of one module in the coordinates of a joint core (merge-methods 1.1): Δ_i = Q_B C_i Q_Aᵀ exactly.
+/// What the rules of class S work on. For low-rank updates the cores are small; for full checkpoints Q_B and Q_A are
+/// identities and the cores the updates themselves.
 public struct CoreSpace: Sendable {
-    let joint: JointCore
+    private enum Source: Sendable {
+        case joint(JointCore)
+        case dense([Matrix<Double>])
+    }
 
-    init(_ joint: JointCore) { self.joint = joint }
+    private let source: Source
+    /// b, rows of a core.
+    public let rows: Int
+    /// a, columns of a core.
+    public let columns: Int
+
+    init(_ joint: JointCore) {
+        source = .joint(joint)
+        rows = joint.leftSize
+        columns = joint.rightSize
+    }
+
+    /// The updates themselves as cores, all of one shape.
+    init(dense updates: [Matrix<Double>]) {
+        source = .dense(updates)
+        rows = updates.first?.rows ?? 0
+        columns = updates.first?.columns ?? 0
+    }
 
     /// Number of operands.
-    public var count: Int { joint.factors.count }
-    /// b, rows of a core.
-    public var rows: Int { joint.leftSize }
-    /// a, columns of a core.
-    public var columns: Int { joint.rightSize }
+    public var count: Int {
+        switch source {
+        case .joint(let joint): joint.factors.count
+        case .dense(let updates): updates.count
+        }
+    }
 
     /// C_i, b×a.
     public func core(_ i: Int) throws -> Matrix<Double> {
-        guard joint.factors[i].rank > 0 else { return zero }
-        return try joint.core(i)
+        switch source {
+        case .joint(let joint): joint.factors[i].rank > 0 ? try joint.core(i) : zero
+        case .dense(let updates): updates[i]
+        }
     }
 
     /// Σ c_i C_i, b×a.
-    public func sum(_ coefficients: [Double]) throws -> Matrix<Double> { try joint.sum(weights: coefficients) }
-
-    /// The singular triples of C_i above `tolerance · σ₀`, from r_i×r_i numbers.
-    public func svd(_ i: Int, tolerance: Double = RankTolerance.fromFiles) throws -> ThinSVD<Double> {
-        guard joint.factors[i].rank > 0, rows > 0, columns > 0 else {
-            return ThinSVD(u: Matrix(rows: rows, columns: 0), sigma: [], vt: Matrix(rows: 0, columns: columns))
+    public func sum(_ coefficients: [Double]) throws -> Matrix<Double> {
+        switch source {
+        case .joint(let joint): return try joint.sum(weights: coefficients)
+        case .dense(let updates):
+            var sum = zero
+            for (update, c) in zip(updates, coefficients) {
+                for e in sum.elements.indices { sum.elements[e] += c * update.elements[e] }
+            }
+            return sum
         }
-        return try joint.adapterSVD(i, relative: tolerance)
+    }
+
+    /// The singular triples of C_i above `tolerance · σ₀`; for low-rank updates from r_i×r_i numbers.
+    public func svd(_ i: Int, tolerance: Double = RankTolerance.fromFiles) throws -> ThinSVD<Double> {
+        switch source {
+        case .joint(let joint):
+            guard joint.factors[i].rank > 0, rows > 0, columns > 0 else {
+                return ThinSVD(u: Matrix(rows: rows, columns: 0), sigma: [], vt: Matrix(rows: 0, columns: columns))
+            }
+            return try joint.adapterSVD(i, relative: tolerance)
+        case .dense(let updates): return try supportSVD(updates[i], relative: tolerance)
+        }
     }
 
     /// The b×a matrix of zeros.
