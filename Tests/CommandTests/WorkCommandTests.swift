@@ -81,9 +81,9 @@ import WeightFiles
         #expect(try scratch.succeed("recipe", "methods", "ties").output.contains("density"))
         #expect(try scratch.json("recipe", "methods")["methods"]?.array?.isEmpty == false)
         #expect(try scratch.json("recipe", "schema")["$schema"] != nil)
-        try "merge_method: linear\nmodels:\n  - model: a\n    parameters: {weight: 1}\n".write(
-            toFile: scratch.folder + "/kit.yml", atomically: true, encoding: .utf8)
-        #expect(try scratch.succeed("recipe", "import", "--from", "mergekit", "kit.yml").output.contains("compat: mergekit"))
+        try "{adapters: [a, b], weights: [1, 0.5], combination_type: linear}".write(
+            toFile: scratch.folder + "/call.yml", atomically: true, encoding: .utf8)
+        #expect(try scratch.succeed("recipe", "import", "--from", "peft", "call.yml").output.contains("compat: peft"))
     }
 
     @Test func `compare prints three matrices and advice with its grounds`() throws {

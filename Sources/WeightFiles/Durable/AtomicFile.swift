@@ -48,6 +48,7 @@ public final class AtomicFile: Sendable {
         }
         descriptor = open(temporaryPath, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw SystemError.failure("create the file", path: path) }
+        UnfinishedPaths.add(temporaryPath)
         FaultPoint.pass("open")
         if let expectedSize, expectedSize > 0 { try reserve(expectedSize) }
     }
@@ -124,6 +125,7 @@ public final class AtomicFile: Sendable {
             throw error
         }
         state.withLock { $0.isOpen = false }
+        UnfinishedPaths.remove(temporaryPath)
         try DurableFiles.syncFolder(PathParts(path).folder)
     }
 
@@ -133,7 +135,9 @@ public final class AtomicFile: Sendable {
             defer { state.isOpen = false }
             return state.isOpen
         }
-        if wasOpen, descriptor >= 0 { unlink(temporaryPath) }
+        guard wasOpen, descriptor >= 0 else { return }
+        unlink(temporaryPath)
+        UnfinishedPaths.remove(temporaryPath)
     }
 
     /// Writes a whole file at once.

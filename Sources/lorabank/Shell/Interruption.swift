@@ -1,10 +1,11 @@
+import Diagnostics
 import Foundation
 import Synchronization
 
 /// What happens on Ctrl-C (exit 130), SIGTERM (143) and a closed pipe (141).
 ///
-/// Work that can stop by itself is given two seconds for it, so that it removes what it had begun; everything else may
-/// be ended at any moment without leaving anything half-done visible.
+/// Work that can stop by itself is given two seconds for it. Then everything that stands under a temporary name is removed;
+/// whatever is visible under its final name is whole.
 enum Interruption {
     private static let status = Atomic<Int32>(0)
     private static let cooperating = Atomic<Bool>(false)
@@ -35,6 +36,7 @@ enum Interruption {
     /// Ends the program with the status of the signal that came.
     static func endNow() -> Never {
         let known = status.load(ordering: .relaxed)
+        UnfinishedPaths.removeAll()
         if StandardStream.error.isTerminal { StandardStream.error.write("\r\u{1B}[Kinterrupted\n") }
         _exit(known == 0 ? 130 : known)
     }

@@ -51,8 +51,9 @@ enum Program {
 
     /// Every error as a `Failure`; what no module foresaw becomes `internal.defect`.
     static func failure(from error: any Error) -> Failure {
+        // After an interruption, errors are about what it removed.
+        if Interruption.isRequested { Interruption.endNow() }
         if let failure = error as? Failure { return failure }
-        if error is CancellationError { Interruption.endNow() }
         if let code = error as? ExitCode { end(code.rawValue) }
         return Failure(
             .internalDefect, "unexpected error: \(error)",

@@ -1,0 +1,21 @@
+import Foundation
+import Testing
+
+@testable import Diagnostics
+
+@Suite struct UnfinishedPathsTests {
+    @Test func `an interruption removes what is registered, and nothing else`() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "unfinished-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        for name in ["begun/inner", "finished"] {
+            try FileManager.default.createDirectory(at: folder.appending(path: name), withIntermediateDirectories: true)
+        }
+        try Data([1]).write(to: folder.appending(path: "begun/inner/file"))
+        UnfinishedPaths.add(folder.appending(path: "begun").path)
+        UnfinishedPaths.add(folder.appending(path: "finished").path)
+        UnfinishedPaths.add(folder.appending(path: "never-made").path)
+        UnfinishedPaths.remove(folder.appending(path: "finished").path)
+        UnfinishedPaths.removeAll()
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["finished"])
+    }
+}
