@@ -43,7 +43,8 @@ struct LoRABank: ParsableCommand, Documented {
             CommandGroup(
                 name: "Trust",
                 subcommands: [Inspect.self, Approve.self, Reject.self, Revoke.self, Audit.self]),
-            CommandGroup(name: "Work", subcommands: [Merge.self, RecipeCommand.self, Compare.self, ReportCommand.self]),
+            CommandGroup(
+                name: "Work", subcommands: [Merge.self, RecipeCommand.self, Compare.self, ReportCommand.self]),
             CommandGroup(name: "Help", subcommands: [Help.self, Errors.self, Completion.self, Version.self]),
         ])
 

@@ -11,7 +11,8 @@ import WeightFiles
 
     @Test func `import, list and show print the keys that programs rely on`() throws {
         let scratch = try Scratch()
-        let imported = try scratch.json("import", Tool.starter + "/mnist-01", "--tag", "set=starter", "--tag", "reviewed")
+        let imported = try scratch.json(
+            "import", Tool.starter + "/mnist-01", "--tag", "set=starter", "--tag", "reviewed")
         #expect(imported.keys.starts(with: ["schema", "adapters", "errors"]))
         #expect(imported["schema"]?.string == "lorabank.import/1")
         let adapter = try #require(imported["adapters"]?[0])
@@ -39,7 +40,8 @@ import WeightFiles
         let detail = try #require(show["adapter"])
         #expect(detail.keys.starts(with: Self.rowKeys))
         let module = try #require(detail["module_list"]?[0])
-        #expect(module.keys.starts(with: ["name", "d_out", "d_in", "rank", "scale", "frobenius", "sigma1", "stable_rank"]))
+        #expect(
+            module.keys.starts(with: ["name", "d_out", "d_in", "rank", "scale", "frobenius", "sigma1", "stable_rank"]))
         #expect(module["name"]?.string == "blocks.0.attn.proj")
         #expect(module["scale"]?.double == 2)
         let sigma = try #require(module["sigma1"]?.double)
@@ -72,7 +74,10 @@ import WeightFiles
         #expect(document["adapters"]?.array?.count == 5)
         #expect(document["errors"]?.array?.count == 2)
         #expect(document["errors"]?[0]?.keys == ["path", "code", "exit", "message"])
-        #expect(Set(document["errors"]?.array?.compactMap { $0["code"]?.string } ?? []) == ["io.not_found", "config.not_json"])
+        #expect(
+            Set(document["errors"]?.array?.compactMap { $0["code"]?.string } ?? []) == [
+                "io.not_found", "config.not_json",
+            ])
         #expect(outcome.errors.split(separator: "\n").allSatisfy { $0.hasPrefix("{\"schema\":\"lorabank.error/1\"") })
         let several = try scratch.run("import", Tool.starter, "--name", "one")
         #expect(several.status == 2)
@@ -138,7 +143,8 @@ import WeightFiles
     }
 
     @Test(arguments: [
-        ["tag", "mnist-01", "x=1"], ["untag", "mnist-01", "set"], ["note", "mnist-01", "text"], ["alias", "mnist-01", "a"],
+        ["tag", "mnist-01", "x=1"], ["untag", "mnist-01", "set"], ["note", "mnist-01", "text"],
+        ["alias", "mnist-01", "a"],
         ["rm", "mnist-01"], ["approve", "mnist-01", "--reason", "r"], ["reject", "mnist-01", "--reason", "r"],
         ["import", Tool.starter + "/mnist-23"], ["export", "mnist-01", "--to", "out"], ["gc", "--prune"],
         ["merge", "--method", "linear", "mnist-01", "mnist-01", "--name", "m"], ["report", "--to", "r.html"],
@@ -158,7 +164,8 @@ import WeightFiles
         let scratch = try Scratch()
         try scratch.importStarter("mnist-01", "mnist-23")
         let objects = scratch.folder + "/bank/objects"
-        let paths = try FileManager.default.subpathsOfDirectory(atPath: objects).filter { $0.hasSuffix(".tar") }.sorted()
+        let paths = try FileManager.default.subpathsOfDirectory(atPath: objects).filter { $0.hasSuffix(".tar") }
+            .sorted()
         let victim = objects + "/" + (try #require(paths.first))
         var bytes = try #require(FileManager.default.contents(atPath: victim))
         bytes[bytes.count / 2] ^= 1

@@ -65,7 +65,8 @@ import WeightFiles
         let report = try outcome.json()["reports"]?[0]
         let findings = report?["findings"]?.array ?? []
         switch item.expectation {
-        case "reject": #expect(item.codes.contains(report?["error"]?["code"]?.string ?? ""), "\(item.id): \(outcome.errors)")
+        case "reject":
+            #expect(item.codes.contains(report?["error"]?["code"]?.string ?? ""), "\(item.id): \(outcome.errors)")
         case "warn":
             let found = Set(findings.compactMap { $0["code"]?.string })
             #expect(!found.isDisjoint(with: item.codes), "\(item.id): \(found)")
@@ -86,7 +87,9 @@ import WeightFiles
     }
 
     private func check(_ item: Case, _ outcome: Tool.Outcome, _ command: String) {
-        #expect(item.exits.contains(Int(outcome.status)), "\(command) \(item.id): status \(outcome.status), \(outcome.errors)")
+        #expect(
+            item.exits.contains(Int(outcome.status)),
+            "\(command) \(item.id): status \(outcome.status), \(outcome.errors)")
         #expect(outcome.seconds < max(10, 2 * item.seconds), "\(command) \(item.id) took \(outcome.seconds) s")
         #expect(outcome.peakBytes < 512 << 20, "\(command) \(item.id) needed \(outcome.peakBytes >> 20) MiB")
         for text in [outcome.output, outcome.errors] {

@@ -31,7 +31,10 @@ import WeightFiles
             try checkSoundness(scratch, "\(command[0]) killed after \(moment) s")
             guard outcome.status == 0 else { continue }
             let document = try outcome.json()
-            let names = document["adapters"]?.array?.compactMap { $0["name"]?.string } ?? [document["output"]?["name"]?.string ?? ""]
+            let names =
+                document["adapters"]?.array?.compactMap { $0["name"]?.string } ?? [
+                    document["output"]?["name"]?.string ?? ""
+                ]
             for name in names { #expect(try scratch.run("show", name).status == 0, "\(name) was reported as done") }
         }
     }
@@ -61,7 +64,9 @@ import WeightFiles
             let outcome = try scratch.tool.run(command + ["--force"], ending: .signal(signal, after: moment))
             seen.insert(outcome.status)
             if outcome.status == status {
-                let left = try FileManager.default.contentsOfDirectory(atPath: scratch.folder).filter { $0.contains("lorabank-") }
+                let left = try FileManager.default.contentsOfDirectory(atPath: scratch.folder).filter {
+                    $0.contains("lorabank-")
+                }
                 #expect(left.isEmpty, "left behind: \(left)")
             }
         }

@@ -21,7 +21,9 @@ import WeightFiles
         #expect(file["reports"]?[0]?["findings"]?[0]?["level"]?.string == "info")
         let refused = try bare.run("import", Tool.starter + "/mnist-01/adapter_model.safetensors")
         #expect(refused.status == 6)
-        #expect(try scratch.run("import", Tool.starter + "/mnist-01/adapter_model.safetensors").errors.contains("config.missing"))
+        #expect(
+            try scratch.run("import", Tool.starter + "/mnist-01/adapter_model.safetensors").errors.contains(
+                "config.missing"))
         try scratch.succeed(
             "import", Tool.starter + "/mnist-01/adapter_model.safetensors", "--alpha", "16", "--base", "vit-tiny28",
             "--name", "bare")

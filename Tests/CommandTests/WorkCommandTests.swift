@@ -8,7 +8,8 @@ import WeightFiles
         let scratch = try Scratch()
         try scratch.importStarter("mnist-01", "mnist-23")
         let merged = try scratch.json(
-            "merge", "--method", "tsv_m", "mnist-01", "mnist-23", "--set", "lambda=0.5", "--name", "both", "--tag", "made")
+            "merge", "--method", "tsv_m", "mnist-01", "mnist-23", "--set", "lambda=0.5", "--name", "both", "--tag",
+            "made")
         #expect(merged.keys.starts(with: ["schema", "output", "method", "compat", "seed", "modules", "seconds"]))
         #expect(merged["output"]?.keys == ["name", "version", "object", "path"])
         #expect(merged["output"]?["name"]?.string == "both")
@@ -36,9 +37,16 @@ import WeightFiles
             #expect(outcome.status == 0, "\(outcome.errors)")
         }
         let one = try scratch.contents(of: scratch.folder + "/one")
-        #expect(Set(one.keys).isSuperset(of: ["adapter_config.json", "adapter_model.safetensors", "lorabank_provenance.json"]))
-        #expect(try scratch.contents(of: scratch.folder + "/two")["adapter_model.safetensors"] == one["adapter_model.safetensors"])
-        #expect(FileManager.default.contents(atPath: scratch.folder + "/four.safetensors") == one["adapter_model.safetensors"])
+        #expect(
+            Set(one.keys).isSuperset(of: [
+                "adapter_config.json", "adapter_model.safetensors", "lorabank_provenance.json",
+            ]))
+        #expect(
+            try scratch.contents(of: scratch.folder + "/two")["adapter_model.safetensors"]
+                == one["adapter_model.safetensors"])
+        #expect(
+            FileManager.default.contents(atPath: scratch.folder + "/four.safetensors")
+                == one["adapter_model.safetensors"])
         let again = try scratch.tool.run(["merge", "--method", "linear"] + paths + ["--to", "one"])
         #expect(again.status == 7)
         let nowhere = try scratch.tool.run(["merge", "--method", "linear"] + paths)
@@ -113,7 +121,9 @@ import WeightFiles
         try scratch.succeed("merge", "--method", "linear", "mnist-01", "mnist-23", "--name", "mean")
         try scratch.succeed("report", "--to", "report.html")
         let html = try String(contentsOfFile: scratch.folder + "/report.html", encoding: .utf8)
-        for text in ["mnist-01@1", "mean@1", "Provenance", "<svg", "Cosine of the updates", "prefers-color-scheme: dark"] {
+        for text in [
+            "mnist-01@1", "mean@1", "Provenance", "<svg", "Cosine of the updates", "prefers-color-scheme: dark",
+        ] {
             #expect(html.contains(text), "\(text)")
         }
         #expect(!html.contains("src=\"http") && !html.contains("<link"))

@@ -32,7 +32,7 @@ public final class BankWorkspace: Sendable {
         folder = root + "/files"
         try DurableFiles.createFolders(bank.layout.temporary)
         try FileCalls.makeFolder(root, mode: 0o700)
-        UnfinishedPaths.add(root)
+        UnfinishedPaths.shared.add(root)
         owner = try BankWorkspace.takeOwnership(of: root)
         do {
             try FileCalls.makeFolder(folder, mode: 0o700)
@@ -68,7 +68,7 @@ public final class BankWorkspace: Sendable {
     public func discard() {
         // What cannot be removed now is removed by `gc`.
         try? FileCalls.removeTree(root)
-        UnfinishedPaths.remove(root)
+        UnfinishedPaths.shared.remove(root)
         owner.release()
     }
 

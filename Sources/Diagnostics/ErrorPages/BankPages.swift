@@ -111,4 +111,27 @@ extension ErrorPage {
             .dataTooFew, cause: "There are fewer samples than were asked for.",
             example: "100 samples per class of a class that has 60", remedy: "Ask for fewer, or add data."),
     ]
+
+    static let backbonePages: [ErrorPage] = [
+        .error(
+            .backboneMissingTensor, cause: "The weights of the backbone lack a tensor that its configuration asks for.",
+            example: "blocks.5.attn.qkv.weight is not in model.safetensors",
+            remedy: "Check that config.json and model.safetensors belong together."),
+        .error(
+            .backboneUnexpectedTensor, cause: "The weights hold a tensor that the configured backbone does not have.",
+            example: "blocks.12.… in a backbone of 12 layers",
+            remedy: "Check that config.json and model.safetensors belong together."),
+        .error(
+            .backboneShapeMismatch,
+            cause: "A tensor of the backbone has another shape than its configuration asks for.",
+            example: "pos_embed is 1×197×768, the configuration says 1×17×128",
+            remedy: "Check that config.json and model.safetensors belong together."),
+        .error(
+            .backboneAdapterMismatch, cause: "The adapter has modules or shapes that this backbone does not have.",
+            example: "an adapter for a text model on a vision transformer",
+            remedy: "`lorabank show REF` names the base model: use that backbone."),
+        .error(
+            .backboneBadInput, cause: "The input does not fit the backbone: images for a text model, or another size.",
+            example: "28×28 images for a backbone of 224×224", remedy: "Use the data that the suite was written for."),
+    ]
 }

@@ -48,7 +48,7 @@ public final class AtomicFile: Sendable {
         }
         descriptor = open(temporaryPath, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw SystemError.failure("create the file", path: path) }
-        UnfinishedPaths.add(temporaryPath)
+        UnfinishedPaths.shared.add(temporaryPath)
         FaultPoint.pass("open")
         if let expectedSize, expectedSize > 0 { try reserve(expectedSize) }
     }
@@ -125,7 +125,7 @@ public final class AtomicFile: Sendable {
             throw error
         }
         state.withLock { $0.isOpen = false }
-        UnfinishedPaths.remove(temporaryPath)
+        UnfinishedPaths.shared.remove(temporaryPath)
         try DurableFiles.syncFolder(PathParts(path).folder)
     }
 
@@ -137,7 +137,7 @@ public final class AtomicFile: Sendable {
         }
         guard wasOpen, descriptor >= 0 else { return }
         unlink(temporaryPath)
-        UnfinishedPaths.remove(temporaryPath)
+        UnfinishedPaths.shared.remove(temporaryPath)
     }
 
     /// Writes a whole file at once.

@@ -29,7 +29,7 @@ public final class AtomicFolder: Sendable {
         }
         try DurableFiles.createFolders(parts.folder)
         guard mkdir(temporaryPath, 0o755) == 0 else { throw SystemError.failure("create the folder", path: path) }
-        UnfinishedPaths.add(temporaryPath)
+        UnfinishedPaths.shared.add(temporaryPath)
         FaultPoint.pass("mkdir")
     }
 
@@ -50,7 +50,7 @@ public final class AtomicFolder: Sendable {
                 // `rename` puts a folder in the place of nothing or of an empty folder, and of nothing else.
                 try DurableFiles.move(from: temporaryPath, replacing: path)
                 isOpen.withLock { $0 = false }
-                UnfinishedPaths.remove(temporaryPath)
+                UnfinishedPaths.shared.remove(temporaryPath)
             }
         } catch {
             abandon()
@@ -67,7 +67,7 @@ public final class AtomicFolder: Sendable {
         }
         guard wasOpen else { return }
         try? FileManager.default.removeItem(atPath: temporaryPath)
-        UnfinishedPaths.remove(temporaryPath)
+        UnfinishedPaths.shared.remove(temporaryPath)
     }
 
     /// Exchanges old and new in one step; `abandon` then removes the old one, which has the temporary name.

@@ -21,7 +21,8 @@ struct Merge: BankCommand {
     var method: String?
     @Option(
         name: .customLong("set"), parsing: .unconditionalSingleValue,
-        help: ArgumentHelp("Override a key of the recipe, or a parameter of the method. Repeatable.", valueName: "key=value"))
+        help: ArgumentHelp(
+            "Override a key of the recipe, or a parameter of the method. Repeatable.", valueName: "key=value"))
     var settings: [String] = []
     @Option(help: "Name of the result in the bank.")
     var name: String?
@@ -29,7 +30,9 @@ struct Merge: BankCommand {
     var to: String?
     @Option(help: "Seed of random methods.")
     var seed: UInt64?
-    @Option(name: .customLong("tag"), help: ArgumentHelp("Set a tag on the result: K=V or K. Repeatable.", valueName: "tag"))
+    @Option(
+        name: .customLong("tag"), help: ArgumentHelp("Set a tag on the result: K=V or K. Repeatable.", valueName: "tag")
+    )
     var tags: [String] = []
     @Option(help: ArgumentHelp("Memory to stay within, in MiB, where the recipe names no limit.", valueName: "mib"))
     var memory = 1024

@@ -57,12 +57,18 @@ struct MergeOutcome {
         guard let record else { return PlanDocument.text(plan, session) + "would merge into \(session.shown(place))\n" }
         let method = Provenance.mainMethod(plan.result)
         var text = "merged \(plan.result.operands.count) adapters by \(method) into \(session.shown(place))"
-        if let stored { text += stored.alreadyPresent ? " (already there)" : " (\(stored.state.rawValue), \(stored.object.prefix(12)))" }
+        if let stored {
+            text +=
+                stored.alreadyPresent ? " (already there)" : " (\(stored.state.rawValue), \(stored.object.prefix(12)))"
+        }
         let ranks = record.modules.map(\.rankOut)
         let discarded = record.modules.map(\.discardedEnergy).max() ?? 0
         text += "\n  \(record.modules.count) modules, rank \(AdapterTable.rank(ranks.min() ?? 0, ranks.max() ?? 0)), "
-        text += "\(record.dtype.rawValue), \(Quantities.bytes(record.bytes)), \(Quantities.duration(seconds: record.seconds)); "
-        text += discarded > 0 ? "at most \(Quantities.significant(discarded * 100)) % of a module's energy discarded\n" : "exact\n"
+        text +=
+            "\(record.dtype.rawValue), \(Quantities.bytes(record.bytes)), \(Quantities.duration(seconds: record.seconds)); "
+        text +=
+            discarded > 0
+            ? "at most \(Quantities.significant(discarded * 100)) % of a module's energy discarded\n" : "exact\n"
         for module in record.modules {
             for warning in module.warnings { text += "  \(session.shown(module.name)): \(session.shown(warning))\n" }
         }
@@ -71,7 +77,8 @@ struct MergeOutcome {
 
     private func table(_ record: MergeRecord) -> TerminalTable {
         var table = TerminalTable([
-            .text("MODULE", shrinks: true), .text("METHOD"), .number("RANK IN"), .number("RANK OUT"), .number("DISCARDED"),
+            .text("MODULE", shrinks: true), .text("METHOD"), .number("RANK IN"), .number("RANK OUT"),
+            .number("DISCARDED"),
             .number("NORM"),
         ])
         for module in record.modules {

@@ -37,7 +37,9 @@ enum PlanDocument {
             let name = stage.name.isEmpty ? "" : " \(session.shown(stage.name))"
             text += "stage\(name): \(Provenance.mainMethod(stage)), compat \(stage.compatibility.rawValue)\(seed), "
             text += "\(stage.operands.count) adapters, \(stage.modules.count) modules\n"
-            var table = TerminalTable([.text("ADAPTER", shrinks: true), .number("RANK"), .number("MODULES"), .number("WEIGHT")])
+            var table = TerminalTable([
+                .text("ADAPTER", shrinks: true), .number("RANK"), .number("MODULES"), .number("WEIGHT"),
+            ])
             for (index, operand) in stage.operands.enumerated() {
                 let weights = Set(stage.modules.flatMap { $0.operands.filter { $0.operand == index }.map(\.weight) })
                 let weight = weights.count == 1 ? weights.first.map { Quantities.significant($0) } ?? "" : "varies"

@@ -36,7 +36,7 @@ enum Interruption {
     /// Ends the program with the status of the signal that came.
     static func endNow() -> Never {
         let known = status.load(ordering: .relaxed)
-        UnfinishedPaths.removeAll()
+        UnfinishedPaths.shared.removeAll()
         if StandardStream.error.isTerminal { StandardStream.error.write("\r\u{1B}[Kinterrupted\n") }
         _exit(known == 0 ? 130 : known)
     }

@@ -22,7 +22,9 @@ struct MergeWork {
         /// - Throws: `usage.bad_argument` when neither the command line nor the recipe says where to.
         init(name: String?, path: String?, recipe: Recipe, replacing: Bool) throws {
             if let path {
-                self = path.hasSuffix(".safetensors") ? .file(path, replacing: replacing) : .folder(path, replacing: replacing)
+                self =
+                    path.hasSuffix(".safetensors")
+                    ? .file(path, replacing: replacing) : .folder(path, replacing: replacing)
             } else if let name = name ?? recipe.stages.last?.output.name ?? recipe.name {
                 _ = try AdapterName.parse(name)
                 self = .bank(name: name)
@@ -59,7 +61,9 @@ struct MergeWork {
         let plan = try RecipePlanner(library: library, options: options).plan(recipe)
         session.show(plan)
         try notePending(plan)
-        let tags = try tags.map(Tag.init(parsing:)) + plan.result.output.tags.map { Tag(key: $0.key, value: $0.value) }.sorted()
+        let tags =
+            try tags.map(Tag.init(parsing:))
+            + plan.result.output.tags.map { Tag(key: $0.key, value: $0.value) }.sorted()
         if dryRun { return MergeOutcome(plan: plan, record: nil, target: target, stored: nil, dryRun: true) }
         switch target {
         case .bank(let name):
@@ -71,7 +75,8 @@ struct MergeWork {
             return MergeOutcome(plan: plan, record: record, target: target, stored: nil, dryRun: false)
         case .file(let path, let replacing):
             if !replacing, FileManager.default.fileExists(atPath: path) {
-                throw Failure(.outputExists, "it exists already", path: path, hint: "choose another path, or add --force")
+                throw Failure(
+                    .outputExists, "it exists already", path: path, hint: "choose another path, or add --force")
             }
             let record = try execute(plan, to: .file(path), keeping: nil)
             return MergeOutcome(plan: plan, record: record, target: target, stored: nil, dryRun: false)
@@ -96,7 +101,9 @@ struct MergeWork {
     private static let program = "lorabank \(LoRABank.version)"
 
     /// Runs the stages in order; results of inner stages live in a temporary folder until the last has run.
-    private func execute(_ plan: RecipePlan, to destination: MergeDestination, keeping folder: String?) throws -> MergeRecord {
+    private func execute(_ plan: RecipePlan, to destination: MergeDestination, keeping folder: String?) throws
+        -> MergeRecord
+    {
         let scratch = FileManager.default.temporaryDirectory.appending(path: "lorabank-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: scratch) }
         var records: [MergeRecord] = []
