@@ -232,6 +232,25 @@ import Testing
         #expect(wrong.place == "line 3, column 8")
     }
 
+    @Test(arguments: ["dense", "report-only"])
+    func `a sink that merging does not write is refused`(_ sink: String) throws {
+        let text = "merge_method: linear\nmodels: [a]\noutput: { sink: \(sink) }"
+        let found = try #require(failure { _ = try plan(text, MemoryLibrary(a)) })
+        #expect(found.code == .recipeBadParameter)
+        #expect(found.place == "line 3, column 17")
+    }
+
+    @Test func `hundreds of adapters plan quickly`() throws {
+        let adapters = (0..<300).map { TestAdapters.adapter("a\($0)", layers: 0..<24) }
+        var library = MemoryLibrary()
+        library.adapters = adapters
+        let start = ContinuousClock.now
+        let found = try plan("merge_method: ties\nmodels: [\"tag:x\"]", library)
+        #expect(found.result.modules.count == 48)
+        #expect(found.result.modules[47].operands.count == 300)
+        #expect(ContinuousClock.now - start < .seconds(30))
+    }
+
     // MARK: Stages
 
     @Test func `a later stage plans on the outline of an earlier one`() throws {

@@ -36,23 +36,26 @@ struct ModulePlanner {
     }
 
     /// nil when nobody is left who takes part.
-    mutating func plan(_ module: String, holders: [Int: LoRAModule]) throws -> ModulePlan? {
-        if let decomposed = holders.sorted(by: { $0.key < $1.key }).first(where: { $0.value.magnitude != nil }) {
+    ///
+    /// - Parameters:
+    ///   - holders: operands that have the module, ascending.
+    ///   - decomposed: one of them whose module carries DoRA magnitudes.
+    mutating func plan(_ module: String, holders: [Int], decomposed: Int?) throws -> ModulePlan? {
+        if let decomposed {
             throw Failure(
                 .mergeDoraNeedsBase,
-                "'\(resolution.operands[decomposed.key].name)' is a DoRA adapter: its update needs the base weights",
+                "'\(resolution.operands[decomposed].name)' is a DoRA adapter: its update needs the base weights",
                 place: module, hint: "merge it with the base weights at hand, or leave it out")
         }
         let site = parameters.site(module)
         let method = try chosenMethod(at: site)
         let values = try resolve(method, at: site)
         try checkComplete(module, holders)
-        var operands = resolution.operands.indices
-            .filter { stage.missing == .zero || holders[$0] != nil }
-            .map { index in
-                let own = values.adapters[resolution.entries[index]]
-                return ModuleOperand(operand: index, weight: own.weight, parameters: own.parameters)
-            }
+        let taking = stage.missing == .zero ? Array(resolution.operands.indices) : holders
+        var operands = taking.map { index in
+            let own = values.adapters[resolution.entries[index]]
+            return ModuleOperand(operand: index, weight: own.weight, parameters: own.parameters)
+        }
         if stage.missing == .renormalize { try renormalize(&operands, values, module) }
         dropZeroWeights(&operands, method, module)
         guard !operands.isEmpty else { return nil }
@@ -90,9 +93,9 @@ struct ModulePlanner {
 
     // MARK: Rules of the stage
 
-    private func checkComplete(_ module: String, _ holders: [Int: LoRAModule]) throws {
+    private func checkComplete(_ module: String, _ holders: [Int]) throws {
         guard stage.missing == .error, holders.count < resolution.operands.count,
-            let lacking = resolution.operands.indices.first(where: { holders[$0] == nil })
+            let lacking = resolution.operands.indices.first(where: { !holders.contains($0) })
         else { return }
         throw Failure(
             .mergeModuleMismatch, "'\(resolution.operands[lacking].name)' has no such module", place: module,

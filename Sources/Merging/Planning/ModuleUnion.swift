@@ -5,25 +5,31 @@ import Diagnostics
 struct ModuleUnion {
     /// Sorted by name (byte order).
     let names: [String]
-    /// For each name: operand → its module.
-    let holders: [String: [Int: LoRAModule]]
+    /// For each name the operands that have it, ascending.
+    let holders: [String: [Int]]
+    /// The first operand whose module carries DoRA magnitudes, by name.
+    let decomposed: [String: Int]
 
     /// - Throws: `merge.shape_mismatch` when two operands have a module with different shapes.
     init(_ operands: [NamedAdapter]) throws {
-        var holders: [String: [Int: LoRAModule]] = [:]
-        var first: [String: Int] = [:]
+        var holders: [String: [Int]] = [:]
+        var decomposed: [String: Int] = [:]
+        var first: [String: (operand: Int, module: LoRAModule)] = [:]
         for (index, operand) in operands.enumerated() {
             for module in operand.adapter.modules {
-                if let earlier = first[module.name], let other = holders[module.name]?[earlier] {
-                    try ModuleUnion.checkShape(module, operand.name, other, operands[earlier].name)
+                if let earlier = first[module.name] {
+                    try ModuleUnion.checkShape(
+                        module, operand.name, earlier.module, operands[earlier.operand].name)
                 } else {
-                    first[module.name] = index
+                    first[module.name] = (index, module)
                 }
-                holders[module.name, default: [:]][index] = module
+                holders[module.name, default: []].append(index)
+                if module.magnitude != nil, decomposed[module.name] == nil { decomposed[module.name] = index }
             }
         }
         self.holders = holders
-        names = holders.keys.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
+        self.decomposed = decomposed
+        names = holders.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
 
     private static func checkShape(

@@ -50,7 +50,8 @@ struct StagePlanner {
             parameters: ParameterResolution(stage: stage, layers: layers, folder: folder))
         let modules = try union.names.compactMap { name -> ModulePlan? in
             guard stage.filters.admit(name) else { return nil }
-            return try planner.plan(name, holders: union.holders[name] ?? [:])
+            return try planner.plan(
+                name, holders: union.holders[name] ?? [], decomposed: union.decomposed[name])
         }
         notes += planner.notes
         return modules
@@ -105,10 +106,11 @@ struct StagePlanner {
     /// A result that a later stage reads keeps single precision and every rank, unless the recipe says otherwise.
     private func output() throws -> OutputPlan {
         let written = stage.output
-        if written.sink?.value == "dense", stage.baseModel == nil, stage.compatibility != .mergekit {
+        if let sink = written.sink, sink.value != "adapter" {
             throw Failure(
-                .recipeBadParameter, "'sink: dense' writes base + update and needs 'base_model'",
-                place: (written.sink?.place ?? stage.place).description)
+                .recipeBadParameter, "merging writes adapters, 'sink: \(sink.value)' is not available",
+                place: sink.place.description,
+                hint: sink.value == "dense" ? "leave 'sink' out" : "--dry-run shows the plan and writes nothing")
         }
         return OutputPlan(
             name: written.name ?? (stage.name.isEmpty ? nil : stage.name),

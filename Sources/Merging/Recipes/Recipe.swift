@@ -9,9 +9,14 @@ public struct Recipe: Sendable {
     public var name: String?
     /// In file order; at least one. The order of execution is found by the planner.
     public var stages: [RecipeStage]
+    /// Index of the stage whose result is the recipe's.
+    public var resultIndex: Int
     public var search: SearchSettings?
     /// What the reader noticed and went on: keys of another tool that have no meaning here and the like.
     public var notes: [PlanNote]
+
+    /// Name of the result: `output.name`, else that of the recipe.
+    public var outputName: String? { stages[resultIndex].output.name ?? name }
 }
 
 /// One stage: a merge method and what it is applied to.

@@ -97,7 +97,8 @@ public struct RecipeReader: Sendable {
         }
         let name = try fields.text("name")?.value ?? stages[graph.result].name
         return Recipe(
-            path: nil, folder: folder, name: name.isEmpty ? nil : name, stages: stages, search: search, notes: notes)
+            path: nil, folder: folder, name: name.isEmpty ? nil : name, stages: stages, resultIndex: graph.result,
+            search: search, notes: notes)
     }
 
     private func stage(_ tree: YAMLNode, among trees: [YAMLNode], notes: inout [PlanNote]) throws -> RecipeStage {

@@ -18,7 +18,8 @@ public struct RecipeSchema: Sendable {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "LoRABank merge recipe",
             "oneOf": [
-                .closed(own + whole, required: ["merge_method", "models"], extra: [("allOf", methodRules())]),
+                .closed(
+                    own + whole, required: ["merge_method", "models"], extra: [("allOf", [.reference("by_method")])]),
                 .closed(shared + whole + [("stages", stages)], required: ["stages"]),
             ],
             "$defs": .object(definitions()),
@@ -61,17 +62,19 @@ public struct RecipeSchema: Sendable {
     private func methodRules() -> SchemaNode {
         .array(
             methods.flatMap { method in
-                Compatibility.allCases.filter { method.compatibilities.contains($0) }.map { rule(method, $0) }
+                let others = Compatibility.allCases.filter { $0 != .none && method.compatibilities.contains($0) }
+                let native: [[Compatibility]] = method.compatibilities.contains(.none) ? [[.none]] : []
+                return (native + (others.isEmpty ? [] : [others])).map { rule(method, $0) }
             })
     }
 
-    private func rule(_ method: MethodDescription, _ compatibility: Compatibility) -> SchemaNode {
+    private func rule(_ method: MethodDescription, _ compatibilities: [Compatibility]) -> SchemaNode {
         let condition: SchemaNode = [
             "properties": [
-                "merge_method": ["const": .string(method.id)], "compat": ["const": .string(compatibility.rawValue)],
+                "merge_method": ["const": .string(method.id)], "compat": .choice(compatibilities.map(\.rawValue)),
             ],
             // Without the key the native method is meant.
-            "required": compatibility == .none ? ["merge_method"] : ["merge_method", "compat"],
+            "required": compatibilities == [.none] ? ["merge_method"] : ["merge_method", "compat"],
             "not": ["required": ["overrides"]],
         ]
         let parameters = SchemaNode.closed(method.parameters.map { ($0.name, SchemaNode.setting($0)) })
@@ -92,7 +95,7 @@ public struct RecipeSchema: Sendable {
                 "stage",
                 .closed(
                     stageProperties() + [("version", ["const": 1])], required: ["merge_method", "models"],
-                    extra: [("allOf", methodRules())])
+                    extra: [("allOf", [.reference("by_method")])])
             ),
             ("parameters", ["type": ["object", "null"], "additionalProperties": .reference("setting")]),
             ("setting", ["type": ["number", "boolean", "string", "array", "object"]]),
@@ -106,7 +109,8 @@ public struct RecipeSchema: Sendable {
                     required: ["match"])
             ),
             ("layer", .closed([("range", range), parameters, entries], required: ["range"])),
-            ("post", post()), ("output", output()), ("limits", limits()), ("search", search()),
+            ("by_method", ["allOf": methodRules()]), ("post", post()), ("output", output()), ("limits", limits()),
+            ("search", search()),
         ]
     }
 
