@@ -75,6 +75,11 @@ import Testing
         #expect(BaseAgreement.compare(right, left) == test.4)
     }
 
+    @Test func `a base may carry its revision`() {
+        #expect(BaseAgreement.identity("org/model@abc") == BaseIdentity(name: "org/model", revision: "abc"))
+        #expect(BaseAgreement.identity("/data/me@host/model") == BaseIdentity(name: "/data/me@host/model"))
+    }
+
     @Test func `known digests decide`() {
         let left = BaseIdentity(name: "a", digest: "AB")
         #expect(BaseAgreement.compare(left, BaseIdentity(name: "b", digest: "ab")) == .same)

@@ -115,6 +115,11 @@ import Testing
         #expect(recipe.stages[0].models[1].parameters.entries.map(\.name) == ["weight", "density"])
     }
 
+    @Test func `comments may hold anything`() throws {
+        let text = "# what? [a]: b ? *c : {d}: e\nmerge_method: linear # ? [x]: y\nmodels: [a]\n"
+        #expect(try readRecipe(text).stages[0].method.value == "linear")
+    }
+
     @Test func `values follow the core schema of YAML 1_2`() {
         let cases: [(String, YAMLScalar.Value)] = [
             ("yes", .text), ("on", .text), ("true", .bool(true)), ("False", .bool(false)), ("~", .null),

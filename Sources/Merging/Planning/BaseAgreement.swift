@@ -24,8 +24,9 @@ public enum BaseAgreement {
 
     /// `org/model@revision` as a recipe or a command line writes it.
     public static func identity(_ text: String) -> BaseIdentity {
-        let parts = text.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        return BaseIdentity(name: parts[0], revision: parts.count > 1 ? parts[1] : "")
+        // A path may hold an @ in one of its folders; a revision holds no slash.
+        guard let mark = text.lastIndex(of: "@"), !text[mark...].contains("/") else { return BaseIdentity(name: text) }
+        return BaseIdentity(name: String(text[..<mark]), revision: String(text[text.index(after: mark)...]))
     }
 
     private static func normalized(_ name: String) -> String {

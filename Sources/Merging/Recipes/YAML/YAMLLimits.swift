@@ -8,8 +8,6 @@ public struct YAMLLimits: Sendable {
     public var nodes = 200_000
     /// Documents in one file.
     public var documents = 1_000
-    /// Characters that may open a nested list or mapping (`[`, `{`, `- `): bounds the recursion of the YAML library.
-    public var openers = 16_384
 
     public init() {}
 }

@@ -1,9 +1,10 @@
 import Diagnostics
 
-/// What has to be refused before the YAML library sees the text: it composes recursively and compares mapping keys
-/// by their whole content, so hostile nesting would exhaust its stack and aliases inside keys its time.
+/// What has to be refused before the YAML library sees the text: it compares mapping keys by their whole content, so
+/// aliases inside keys would cost it exponential time.
 ///
-/// The scan does not parse. It overestimates: an opener inside a string counts too, which no sensible file notices.
+/// The scan does not parse: with aliases in the file it also refuses strings and comments that only look like such
+/// keys (`"]:"`), which the hint explains. Files without aliases pass untouched.
 struct YAMLPrescan {
     private let bytes: [UInt8]
     private let limits: YAMLLimits
@@ -20,24 +21,19 @@ struct YAMLPrescan {
                 .recipeSyntax, "the file has \(bytes.count) bytes, the limit is \(limits.bytes)",
                 hint: "a recipe is a few kilobytes of YAML; name large inputs by path")
         }
-        var openers = 0
+        // An alias without its anchor is an error of its own.
+        guard bytes.indices.contains(where: { bytes[$0] == UInt8(ascii: "&") && isName($0) }),
+            bytes.indices.contains(where: { bytes[$0] == UInt8(ascii: "*") && isName($0) })
+        else { return }
         for index in bytes.indices {
             switch bytes[index] {
-            case UInt8(ascii: "["), UInt8(ascii: "{"):
-                openers += 1
-            case UInt8(ascii: "-") where startsToken(index) && blank(at: index + 1):
-                openers += 1
             case UInt8(ascii: "?") where isExplicitKey(index):
-                throw refused("an explicit key ('?')", at: index)
+                throw refused("an explicit key ('?') beside aliases", at: index)
             case UInt8(ascii: "]") where closesKey(index), UInt8(ascii: "}") where closesKey(index):
-                throw refused("a list or mapping as a key", at: index)
+                throw refused("a list or mapping as a key beside aliases", at: index)
             case UInt8(ascii: "*") where isAliasKey(index):
                 throw refused("an alias as a key", at: index)
             default: continue
-            }
-            guard openers <= limits.openers else {
-                throw Failure(
-                    .recipeSyntax, "more than \(limits.openers) lists and mappings", place: place(index).description)
             }
         }
     }
@@ -89,11 +85,15 @@ struct YAMLPrescan {
         return next < bytes.count && bytes[next] == UInt8(ascii: ":")
     }
 
+    /// An anchor or an alias: its sign with a name behind it, at the start of a token.
+    private func isName(_ index: Int) -> Bool {
+        startsToken(index) && index + 1 < bytes.count && YAMLPrescan.isAnchorByte(bytes[index + 1])
+    }
+
     private func isAliasKey(_ index: Int) -> Bool {
-        guard startsToken(index) else { return false }
+        guard isName(index) else { return false }
         var next = index + 1
         while next < bytes.count, YAMLPrescan.isAnchorByte(bytes[next]) { next += 1 }
-        guard next > index + 1 else { return false }
         next = skipSpaces(from: next)
         return next < bytes.count && bytes[next] == UInt8(ascii: ":")
     }
