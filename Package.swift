@@ -4,9 +4,9 @@ import PackageDescription
 // Swift takes its own target features from the clang importer's -march; -fno-math-errno turns `.squareRoot()`
 // into one instruction. A program built this way needs AVX2 and FMA; `lorabank` checks once at start and says so.
 #if arch(x86_64)
-let vectorFlags = ["-Xcc", "-march=x86-64-v3", "-Xcc", "-fno-math-errno"]
+    let vectorFlags = ["-Xcc", "-march=x86-64-v3", "-Xcc", "-fno-math-errno"]
 #else
-let vectorFlags = ["-Xcc", "-fno-math-errno"]
+    let vectorFlags = ["-Xcc", "-fno-math-errno"]
 #endif
 let vector: [SwiftSetting] = [.unsafeFlags(vectorFlags, .when(configuration: .release))]
 // The layers are generic over the element type: without the optimiser they run a thousand times slower, so that
@@ -36,6 +36,7 @@ let package = Package(
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .target(name: "CVector", cSettings: [.unsafeFlags(["-O2"], .when(configuration: .debug))]),
         .target(name: "Diagnostics"),
+        .target(name: "Settings", dependencies: ["Diagnostics", .product(name: "Yams", package: "Yams")]),
         .target(name: "Digests", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
         .target(name: "Tensors", dependencies: ["CVector", "Diagnostics"], swiftSettings: vector),
         .target(
@@ -60,8 +61,7 @@ let package = Package(
         .target(
             name: "Merging",
             dependencies: [
-                "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics", "Digests",
-                .product(name: "Yams", package: "Yams"),
+                "Settings", "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics", "Digests",
             ], swiftSettings: vector),
         .target(
             name: "Training",
@@ -77,7 +77,8 @@ let package = Package(
         .executableTarget(
             name: "lorabank",
             dependencies: [
-                "Bank", "Governance", "Merging", "Adapters", "WeightFiles", "Tensors", "LinearAlgebra", "Reports",
+                "Bank", "Governance", "Merging", "Settings", "Adapters", "WeightFiles", "Tensors", "LinearAlgebra",
+                "Reports",
                 "Diagnostics", "Digests", "CVector",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
@@ -104,7 +105,9 @@ let package = Package(
             dependencies: ["Bank", "Governance", "Adapters", "WeightFiles", "Tensors", "Diagnostics", "Digests"]),
         .testTarget(
             name: "MergingTests",
-            dependencies: ["Merging", "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics", "Digests"],
+            dependencies: [
+                "Merging", "Settings", "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics", "Digests",
+            ],
             resources: [.copy("Fixtures")]),
         .testTarget(
             name: "TrainingTests", dependencies: ["Training", "WeightFiles", "Tensors", "Diagnostics", "Digests"],

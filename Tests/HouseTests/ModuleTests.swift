@@ -4,27 +4,30 @@ import Testing
 @Suite struct ModuleTests {
     /// What each module may import of the others. Arrows point down only; a new one has to be entered here first.
     static let arrows: [String: Set<String>] = [
-        "Diagnostics": [], "Digests": [], "Tensors": ["CVector", "Diagnostics"],
+        "Diagnostics": [], "Digests": [], "Settings": ["Diagnostics"], "Tensors": ["CVector", "Diagnostics"],
         "LinearAlgebra": ["Tensors", "Diagnostics", "COpenBLAS", "CLAPACKE", "CVector"],
         "WeightFiles": ["Tensors", "Diagnostics", "Digests", "CArchive"],
         "Adapters": ["WeightFiles", "Tensors", "LinearAlgebra", "Diagnostics", "Digests"],
         "Governance": ["Adapters", "WeightFiles", "Tensors", "LinearAlgebra", "Diagnostics", "Digests"],
         "Bank": ["Governance", "Adapters", "WeightFiles", "Tensors", "Diagnostics", "Digests"],
-        "Merging": ["Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics", "Digests"],
+        "Merging": ["Settings", "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics", "Digests"],
         "Networks": ["WeightFiles", "Adapters", "LinearAlgebra", "Tensors", "Diagnostics", "Digests", "CVector"],
         "Training": [
             "Networks", "WeightFiles", "Adapters", "LinearAlgebra", "Tensors", "Diagnostics", "Digests",
         ],
         "Evaluation": [
-            "Training", "Networks", "Merging", "WeightFiles", "Adapters", "LinearAlgebra", "Tensors", "Diagnostics",
+            "Settings", "Training", "Networks", "Merging", "WeightFiles", "Adapters", "LinearAlgebra", "Tensors",
+            "Diagnostics",
             "Digests",
         ],
         "ContinualLearning": [
-            "Evaluation", "Training", "Networks", "Merging", "WeightFiles", "Adapters", "LinearAlgebra", "Tensors",
+            "Settings", "Evaluation", "Training", "Networks", "Merging", "WeightFiles", "Adapters", "LinearAlgebra",
+            "Tensors",
             "Diagnostics", "Digests",
         ],
         "Routing": [
-            "Evaluation", "Training", "Networks", "Merging", "WeightFiles", "Adapters", "LinearAlgebra", "Tensors",
+            "Settings", "Evaluation", "Training", "Networks", "Merging", "WeightFiles", "Adapters", "LinearAlgebra",
+            "Tensors",
             "Diagnostics", "Digests",
         ],
         "Reports": ["Diagnostics"],
@@ -32,7 +35,8 @@ import Testing
 
     /// Outside packages and C libraries: each has one door.
     static let doors: [String: String] = [
-        "GRDB": "Bank", "Yams": "Merging", "Crypto": "Digests", "ArgumentParser": "lorabank", "CArchive": "WeightFiles",
+        "GRDB": "Bank", "Yams": "Settings", "Crypto": "Digests", "ArgumentParser": "lorabank",
+        "CArchive": "WeightFiles",
         "COpenBLAS": "LinearAlgebra", "CLAPACKE": "LinearAlgebra", "CPNG": "Training", "CTurboJPEG": "Training",
     ]
 

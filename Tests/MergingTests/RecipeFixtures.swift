@@ -1,6 +1,7 @@
 import Adapters
 import Diagnostics
 import Digests
+import Settings
 import Tensors
 import WeightFiles
 

@@ -1,5 +1,6 @@
 import Adapters
 import Diagnostics
+import Settings
 
 /// Whether adapters belong to one base model (merge-methods 5).
 public enum BaseAgreement {

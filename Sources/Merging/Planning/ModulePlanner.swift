@@ -1,5 +1,6 @@
 import Adapters
 import Diagnostics
+import Settings
 
 /// Plans the modules of a stage, one after the other.
 struct ModulePlanner {

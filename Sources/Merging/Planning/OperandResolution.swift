@@ -1,5 +1,6 @@
 import Adapters
 import Diagnostics
+import Settings
 import Tensors
 
 /// The operands of a stage: references resolved, tags expanded, results of earlier stages as outlines.

@@ -1,4 +1,5 @@
 import Diagnostics
+import Settings
 
 /// Reads `models`.
 struct ModelReader {

@@ -1,5 +1,6 @@
 import Adapters
 import Diagnostics
+import Settings
 
 /// A pattern for module names: a glob, or `re:` with a regular expression.
 ///

@@ -1,4 +1,5 @@
 import Diagnostics
+import Settings
 
 /// Reads `output` and `limits`.
 enum OutputReader {

@@ -1,3 +1,5 @@
+import Settings
+
 /// A recipe as it was written: keys checked, values typed, references and patterns not yet applied to adapters.
 ///
 /// ``RecipeReader`` makes it from YAML or from options; ``RecipePlanner`` turns it into ``StagePlan``s.
@@ -49,20 +51,6 @@ public struct RecipeStage: Sendable {
     public var dropZeroWeight: Bool
     public var padRanks: Bool
 }
-
-/// A value with the place where it was written.
-public struct Located<Value: Sendable>: Sendable {
-    public var value: Value
-    public var place: SourcePlace
-
-    public init(_ value: Value, at place: SourcePlace) {
-        self.value = value
-        self.place = place
-    }
-}
-
-extension Located: Equatable where Value: Equatable {}
-extension Located: Hashable where Value: Hashable {}
 
 /// `models[i]`.
 public struct ModelEntry: Sendable {

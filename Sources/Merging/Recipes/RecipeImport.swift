@@ -1,4 +1,5 @@
 import Diagnostics
+import Settings
 
 /// Turns what other programs use into recipes of ours (merge-methods 7.4).
 public struct RecipeImport: Sendable {

@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import Settings
 
 /// Reads recipes: YAML with one stage, several documents, or `stages:`; or the options of `merge --method`.
 ///

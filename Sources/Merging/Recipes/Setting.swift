@@ -1,3 +1,5 @@
+import Settings
+
 /// A parameter's value as written (merge-methods 7.2): one value, or values that depend on layer or module.
 public indirect enum Setting: Sendable {
     case value(SettingValue)

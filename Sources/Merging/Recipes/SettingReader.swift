@@ -1,4 +1,5 @@
 import Diagnostics
+import Settings
 
 /// Reads the values of parameters (merge-methods 7.2).
 struct SettingReader {

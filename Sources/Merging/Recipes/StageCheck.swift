@@ -1,4 +1,5 @@
 import Diagnostics
+import Settings
 
 /// Checks a stage's parameters against its methods.
 struct StageCheck {

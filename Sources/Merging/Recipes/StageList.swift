@@ -1,4 +1,5 @@
 import Diagnostics
+import Settings
 
 /// Recipes with several stages: what they share, and where the result is described.
 enum StageList {

@@ -1,4 +1,5 @@
 import Diagnostics
+import Settings
 
 /// Reads one stage: every key of the grammar except `stages`, `version` and `search`.
 struct StageReader {

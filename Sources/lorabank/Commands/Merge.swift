@@ -1,5 +1,6 @@
 import ArgumentParser
 import Merging
+import Settings
 import WeightFiles
 
 struct Merge: BankCommand {

@@ -3,6 +3,7 @@ import Bank
 import Diagnostics
 import Foundation
 import Merging
+import Settings
 import WeightFiles
 
 /// `merge`: recipe → plan → stages → a folder, a file, or an adapter of the bank.

@@ -1,6 +1,7 @@
 import Diagnostics
 import Foundation
 import Merging
+import Settings
 import Tensors
 import WeightFiles
 

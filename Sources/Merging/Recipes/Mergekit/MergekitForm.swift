@@ -1,4 +1,5 @@
 import Diagnostics
+import Settings
 
 /// Turns a mergekit file whose models are adapters into our form (merge-methods 7.4).
 ///

@@ -1,4 +1,5 @@
 import Diagnostics
+import Settings
 
 /// mergekit's `slices`: the same models over consecutive ranges of layers become `models` and `layers`.
 ///

@@ -14,7 +14,7 @@ public enum YAMLReader {
     }
 
     /// One value of a command line option, e.g. the right side of `--set`.
-    static func value(_ text: String, option: String) throws -> YAMLNode {
+    public static func value(_ text: String, option: String) throws -> YAMLNode {
         do {
             let found = try documents(in: text)
             guard found.count <= 1 else { throw Failure(.recipeSyntax, "several documents in one value") }

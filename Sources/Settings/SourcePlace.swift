@@ -12,7 +12,7 @@ public enum SourcePlace: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    var line: Int? {
+    public var line: Int? {
         if case .file(let line, _) = self { line } else { nil }
     }
 }

@@ -1,14 +1,14 @@
 import Diagnostics
 
 /// Reads the keys of one mapping with their types; everything it throws names the place.
-struct FieldReader {
-    let members: [YAMLNode.Member]
-    let place: SourcePlace
+public struct FieldReader {
+    public let members: [YAMLNode.Member]
+    public let place: SourcePlace
     /// What the mapping is, for messages: `output`, `models[2]`; empty for the recipe itself.
-    let what: String
+    public let what: String
 
     /// - Parameter emptyIsMapping: a key with nothing behind it counts as an empty mapping.
-    init(_ node: YAMLNode, what: String, emptyIsMapping: Bool = true) throws {
+    public init(_ node: YAMLNode, what: String, emptyIsMapping: Bool = true) throws {
         place = node.place
         self.what = what
         if let found = node.members {
@@ -23,13 +23,13 @@ struct FieldReader {
         }
     }
 
-    subscript(key: String) -> YAMLNode? { members.first { $0.key == key }?.value }
+    public subscript(key: String) -> YAMLNode? { members.first { $0.key == key }?.value }
 
-    func path(_ key: String) -> String { what.isEmpty ? key : what + "." + key }
+    public func path(_ key: String) -> String { what.isEmpty ? key : what + "." + key }
 
     /// - Parameter hints: answers for keys that people put here by mistake.
     /// - Throws: `recipe.unknown_key` for the first key that is not in `known`.
-    func refuseUnknown(known: [String], hints: [String: String] = [:]) throws {
+    public func refuseUnknown(known: [String], hints: [String: String] = [:]) throws {
         guard let stranger = members.first(where: { !known.contains($0.key) }) else { return }
         let location = what.isEmpty ? "" : " in '\(what)'"
         throw Failure(
@@ -38,7 +38,7 @@ struct FieldReader {
                 ?? "known here: \(known.joined(separator: ", "))")
     }
 
-    func wrongType(_ key: String, expected: String, found node: YAMLNode) -> Failure {
+    public func wrongType(_ key: String, expected: String, found node: YAMLNode) -> Failure {
         Failure(
             .recipeBadParameter, "'\(path(key))' must be \(expected), found \(node.whatItIs)",
             place: node.place.description)
@@ -47,7 +47,7 @@ struct FieldReader {
     // MARK: Scalars
 
     /// Text; a number or a boolean counts as its text.
-    func text(_ key: String) throws -> Located<String>? {
+    public func text(_ key: String) throws -> Located<String>? {
         guard let node = self[key] else { return nil }
         guard let scalar = node.scalar, scalar.value != .null, !scalar.text.isEmpty else {
             throw wrongType(key, expected: "text", found: node)
@@ -55,7 +55,7 @@ struct FieldReader {
         return Located(scalar.text, at: node.place)
     }
 
-    func bool(_ key: String) throws -> Located<Bool>? {
+    public func bool(_ key: String) throws -> Located<Bool>? {
         guard let node = self[key] else { return nil }
         guard case .bool(let value) = node.scalar?.value else {
             throw wrongType(key, expected: "true or false", found: node)
@@ -63,7 +63,7 @@ struct FieldReader {
         return Located(value, at: node.place)
     }
 
-    func integer(_ key: String, in range: ClosedRange<Int>) throws -> Located<Int>? {
+    public func integer(_ key: String, in range: ClosedRange<Int>) throws -> Located<Int>? {
         guard let node = self[key] else { return nil }
         guard let value = FieldReader.integer(node), range.contains(value) else {
             let bounds =
@@ -74,7 +74,7 @@ struct FieldReader {
         return Located(value, at: node.place)
     }
 
-    func unsigned(_ key: String) throws -> UInt64? {
+    public func unsigned(_ key: String) throws -> UInt64? {
         guard let node = self[key] else { return nil }
         guard let value = node.scalar?.unsigned else {
             throw wrongType(key, expected: "a whole number in 0...\(UInt64.max)", found: node)
@@ -83,7 +83,9 @@ struct FieldReader {
     }
 
     /// One of the raw values of an enumeration.
-    func choice<Choice: RawRepresentable & CaseIterable>(_ key: String, of type: Choice.Type) throws -> Located<Choice>?
+    public func choice<Choice: RawRepresentable & CaseIterable>(_ key: String, of type: Choice.Type) throws -> Located<
+        Choice
+    >?
     where Choice.RawValue == String {
         guard let node = self[key] else { return nil }
         let names = Choice.allCases.map(\.rawValue)
@@ -95,27 +97,27 @@ struct FieldReader {
         return Located(value, at: node.place)
     }
 
-    static func integer(_ node: YAMLNode) -> Int? {
+    public static func integer(_ node: YAMLNode) -> Int? {
         guard let scalar = node.scalar, case .number(let value) = scalar.value else { return nil }
         if let magnitude = scalar.unsigned { return Int(exactly: magnitude) }
         return Int(exactly: value)
     }
 
-    static func number(_ node: YAMLNode) -> Double? {
+    public static func number(_ node: YAMLNode) -> Double? {
         if case .number(let value) = node.scalar?.value { value } else { nil }
     }
 
     // MARK: Collections
 
     /// The items of a list; missing or empty gives none.
-    func list(_ key: String) throws -> [YAMLNode] {
+    public func list(_ key: String) throws -> [YAMLNode] {
         guard let node = self[key], !node.isNull else { return [] }
         guard let items = node.sequence else { throw wrongType(key, expected: "a list", found: node) }
         return items
     }
 
     /// A list of texts, or one text.
-    func texts(_ key: String) throws -> [Located<String>] {
+    public func texts(_ key: String) throws -> [Located<String>] {
         guard let node = self[key], !node.isNull else { return [] }
         let items = node.sequence ?? [node]
         return try items.enumerated().map { index, item in
@@ -127,7 +129,7 @@ struct FieldReader {
     }
 
     /// The mapping behind a key, nil when it is missing.
-    func mapping(_ key: String) throws -> FieldReader? {
+    public func mapping(_ key: String) throws -> FieldReader? {
         guard let node = self[key] else { return nil }
         return try FieldReader(node, what: path(key))
     }

@@ -65,7 +65,7 @@ public struct YAMLNode: Hashable, Sendable {
 
 extension YAMLNode {
     /// The same tree with one place everywhere.
-    func moved(to place: SourcePlace) -> YAMLNode {
+    public func moved(to place: SourcePlace) -> YAMLNode {
         switch content {
         case .scalar: YAMLNode(content, at: place)
         case .sequence(let items): YAMLNode(.sequence(items.map { $0.moved(to: place) }), at: place)
@@ -77,11 +77,11 @@ extension YAMLNode {
     }
 
     /// A tree made by the program.
-    static func text(_ text: String, at place: SourcePlace) -> YAMLNode {
+    public static func text(_ text: String, at place: SourcePlace) -> YAMLNode {
         YAMLNode(.scalar(YAMLScalar(text, quoted: true)), at: place)
     }
 
-    static func mapping(_ members: [(String, YAMLNode)], at place: SourcePlace) -> YAMLNode {
+    public static func mapping(_ members: [(String, YAMLNode)], at place: SourcePlace) -> YAMLNode {
         YAMLNode(.mapping(members.map { Member(key: $0.0, keyPlace: place, value: $0.1) }), at: place)
     }
 }
