@@ -91,13 +91,14 @@ struct MergeRun {
         let analysis = ModuleAnalysis(
             plan: plan, dtype: dtype, spool: spool, budget: MemoryBudget(limit: plan.memoryLimitBytes),
             workers: workers, blockHeight: blockHeight)
-        let states = try sharedStatistics(tasks, analysis)
+        let prepared = try prepare(tasks, analysis)
         let results = OrderedResults<MergedModule>(count: tasks.count)
         try workers.run(tasks.count) { index in
-            results.set(try analysis.analyse(tasks[index], state: states[index]), at: index)
+            results.set(try analysis.analyse(tasks[index], prepared[index] ?? Preparation()), at: index)
             progress.advance(by: 1)
         }
         var merged = results.all
+        scaleTogether(tasks, &merged)
         if plan.output.uniform {
             let rank = merged.map(\.paddedRank).max() ?? 0
             for i in merged.indices { merged[i].paddedRank = rank }
@@ -105,19 +106,48 @@ struct MergeRun {
         return merged
     }
 
-    /// Statistics of the class E modules whose selections reach over several modules, by task.
-    private func sharedStatistics(_ tasks: [ModuleTask], _ analysis: ModuleAnalysis) throws -> [Int: ElementState] {
-        var indices: [Int] = []
-        var works: [ElementWork] = []
-        for (index, task) in tasks.enumerated() {
-            guard case .elements(let make) = task.rule else { continue }
-            let rule = try make(task.context)
-            guard rule.reachesOverModules else { continue }
-            indices.append(index)
-            works.append(analysis.elementWork(task, rule))
+    /// What modules need from one another: statistics whose selections reach over several of them, by task.
+    private func prepare(_ tasks: [ModuleTask], _ analysis: ModuleAnalysis) throws -> [Int: Preparation] {
+        let found = OrderedResults<(index: Int, work: ElementWork, alignment: Alignment?)>(count: tasks.count)
+        try workers.run(tasks.count) { index in
+            let task = tasks[index]
+            switch task.rule {
+            case .elements(let make):
+                let rule = try make(task.context)
+                guard rule.reachesOverModules else { return }
+                found.set((index, analysis.elementWork(task, rule), nil), at: index)
+            case .coordinates(let frame, let make):
+                let rule = try make(task.context)
+                guard rule.reachesOverModules else { return }
+                let alignment = try analysis.align(task, frame)
+                found.set((index, analysis.alignedWork(task, rule, alignment), alignment), at: index)
+            default: return
+            }
         }
-        let states = try ElementStatistics(works: works, workers: workers).collect()
-        return Dictionary(uniqueKeysWithValues: zip(indices, states))
+        let all = found.all
+        let states = try ElementStatistics(works: all.map(\.work), workers: workers).collect()
+        return Dictionary(
+            uniqueKeysWithValues: zip(all, states).map { ($0.index, Preparation(state: $1, alignment: $0.alignment)) })
+    }
+
+    /// Sets the factor that all modules of a `spectralTogether` rule share.
+    private func scaleTogether(_ tasks: [ModuleTask], _ merged: inout [MergedModule]) {
+        var groups: [String: [Int]] = [:]
+        for (index, task) in tasks.enumerated() {
+            if case .spectralTogether = task.rule { groups[task.method.description.id, default: []].append(index) }
+        }
+        for indices in groups.values {
+            guard let first = indices.first, case .spectralTogether(_, let scale) = tasks[first].rule else { continue }
+            var sums = [Double](repeating: 0, count: indices.map { merged[$0].quantities.count }.max() ?? 0)
+            for index in indices {
+                for (k, quantity) in merged[index].quantities.enumerated() { sums[k] += quantity }
+            }
+            let factor = scale(sums)
+            for index in indices {
+                merged[index].scale = factor
+                merged[index].frobenius = merged[index].frobenius.map { $0 * abs(factor) }
+            }
+        }
     }
 
     // MARK: Writing

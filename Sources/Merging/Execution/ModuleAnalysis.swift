@@ -17,8 +17,8 @@ struct ModuleAnalysis: Sendable {
     /// Rounding of Q·M in single precision that still counts as small against 16-bit numbers.
     static let singlePrecisionGrowth = 1e3
 
-    /// - Parameter state: the statistics of a class E module where they were collected over several modules.
-    func analyse(_ task: ModuleTask, state: ElementState?) throws -> MergedModule {
+    /// - Parameter prepared: what was found out about the module together with others.
+    func analyse(_ task: ModuleTask, _ prepared: Preparation) throws -> MergedModule {
         let stack = FactorStack(task, zeroNonFinite: plan.zeroNonFinite)
         defer { stack.releasePages() }
         var merged: MergedModule
@@ -37,18 +37,32 @@ struct ModuleAnalysis: Sendable {
                 let joint = try JointCore(factors, place: task.name)
                 return try project(try rule(task.context, CoreSpace(joint)), joint, task)
             }
+        case .spectralTogether(let rule, _):
+            let factors = try stack.lowRankFactors()
+            merged = try computing(task) {
+                let joint = try JointCore(factors, place: task.name)
+                let result = try rule(task.context, CoreSpace(joint))
+                var merged = try project(result.core, joint, task)
+                merged.quantities = result.quantities
+                return merged
+            }
+        case .slices(let axis, let rule):
+            merged = try mergeSlices(task, try stack.lowRankFactors(), axis, rule)
+        case .coordinates(let frame, let rule):
+            merged = try mergeAligned(task, stack, frame, try rule(task.context), prepared)
         case .elements(let rule):
-            merged = try mergeElements(task, stack, try rule(task.context), state)
+            merged = try mergeElements(task, stack, try rule(task.context), prepared.state)
         case .factors(let rank, _):
             let rank = try rank(task.context)
             merged = MergedModule(source: .factorwise, rank: rank, paddedRank: rank)
         }
         merged.clampQuantile = task.output.clampQuantile
+        merged.split = plan.output.split ?? task.output.split ?? .sqrt
         merged.paddedRank = max(merged.rank, task.output.paddedRank ?? 0)
         return merged
     }
 
-    private func rankRule(_ task: ModuleTask) -> RankRule {
+    func rankRule(_ task: ModuleTask) -> RankRule {
         let rule = plan.output.rank ?? task.output.rank ?? task.method.description.defaultRank
         return RankRule(rule: rule, largestRank: max(1, task.context.largestRank))
     }
@@ -74,8 +88,8 @@ struct ModuleAnalysis: Sendable {
             ? concatenation(task, coefficients, gram) : try projection(task, coefficients, gram)
     }
 
-    private func concatenates(_ task: ModuleTask) -> Bool {
-        rankRule(task).rule == .keep && task.output.clampQuantile == nil
+    func concatenates(_ task: ModuleTask) -> Bool {
+        rankRule(task).rule == .keep && task.output.clampQuantile == nil && task.post.isEmpty
             && (task.totalRank <= task.context.smallSide || task.output.allowsOvercomplete)
     }
 
@@ -107,7 +121,7 @@ struct ModuleAnalysis: Sendable {
         return merged
     }
 
-    private func zero(_ task: ModuleTask) -> MergedModule {
+    func zero(_ task: ModuleTask) -> MergedModule {
         task.context.remarks.add("the merged update is zero")
         var merged = MergedModule(source: .zero, rank: 1, paddedRank: 1)
         merged.frobenius = 0
@@ -117,7 +131,16 @@ struct ModuleAnalysis: Sendable {
     // MARK: Class S
 
     /// Q_B M Q_Aᵀ as two products of the stored factors with small matrices.
-    private func project(_ core: Matrix<Double>, _ joint: JointCore, _ task: ModuleTask) throws -> MergedModule {
+    ///
+    /// - Parameters:
+    ///   - first: updates of the joint core before the operands.
+    ///   - isStored: the joint core is not made of the stored factors, so the result is kept itself.
+    func project(
+        _ core: Matrix<Double>, _ joint: JointCore, _ task: ModuleTask, operandsFrom first: Int = 0,
+        isStored: Bool = false
+    ) throws -> MergedModule {
+        let space = CoreSpace(joint, skipping: first)
+        let core = try task.post.reduce(core) { try $1.apply(space, $0) }
         let svd = try thinSVD(core, place: task.name)
         let choice = rankRule(task).choose(svd.sigma)
         guard choice.rank > 0 else { return zero(task) }
@@ -128,19 +151,20 @@ struct ModuleAnalysis: Sendable {
         let left = try joint.leftProduct(kept.u.scalingColumns(by: shares.map(\.b)))
         let right = try joint.rightProduct(kept.vt.transposed().scalingColumns(by: shares.map(\.a)))
         var merged = MergedModule(
-            source: try store(left, right, joint, shares), rank: choice.rank, paddedRank: choice.rank)
+            source: try store(left, right, joint, shares, isStored), rank: choice.rank, paddedRank: choice.rank)
         merged.hasFreeSigns = true
         merged.discardedEnergy = choice.discardedEnergy
         merged.frobenius = kept.sigma.reduce(0) { $0 + $1 * $1 }.squareRoot()
-        merged.cosines = joint.gram.inner.cosines()
+        if first == 0 { merged.cosines = joint.gram.inner.cosines() }
         return merged
     }
 
     /// Coefficients where the bases have them; where they do not (nearly dependent factors), the factors themselves.
     private func store(
-        _ left: TallProduct, _ right: TallProduct, _ joint: JointCore, _ shares: [(b: Double, a: Double)]
+        _ left: TallProduct, _ right: TallProduct, _ joint: JointCore, _ shares: [(b: Double, a: Double)],
+        _ isStored: Bool
     ) throws -> MergedModule.Source {
-        guard let x = left.coefficients, let y = right.coefficients else {
+        guard !isStored, let x = left.coefficients, let y = right.coefficients else {
             return .stored(try spool.store(try right.matrix().elements, try left.matrix().elements))
         }
         let growth = max(
@@ -169,7 +193,7 @@ struct ModuleAnalysis: Sendable {
     }
 
     /// The operands were finite when they were read: whatever is not finite later is the result's fault.
-    private func computing<Result>(_ task: ModuleTask, _ body: () throws -> Result) throws -> Result {
+    func computing<Result>(_ task: ModuleTask, _ body: () throws -> Result) throws -> Result {
         do {
             return try body()
         } catch let failure as Failure where failure.code == .mergeNonFinite {
@@ -202,7 +226,7 @@ struct ModuleAnalysis: Sendable {
             seed: plan.seed ?? 0, module: task.name)
         let (result, final) = try compress(task, rule, source, state, recompressor)
         var merged = try stored(result, task)
-        merged.trimmedShare = final.examined > 0 ? Double(final.trimmed) / Double(final.examined) : nil
+        merged.trimmedShare = final.trimmedShare
         return merged
     }
 

@@ -36,12 +36,34 @@ public enum MergeRule: Sendable {
     case gram(@Sendable (MethodContext, Matrix<Double>) throws -> [Double])
     /// S: the merged core M (b×a) from the cores C_i, so that Δ* = Q_B M Q_Aᵀ (1.1).
     case spectral(@Sendable (MethodContext, CoreSpace) throws -> Matrix<Double>)
+    /// G: one coefficient per operand and row (column) from the inner products of the rows (columns) of the Δ_i:
+    /// Δ*[k, :] = Σ c_i[k] Δ_i[k, :]. The matrix given has ⟨row k of Δ_i, row k of Δ_j⟩ at (k, i·T + j); the one to
+    /// return has c_i[k] at (k, i).
+    case slices(SliceAxis, @Sendable (MethodContext, Matrix<Double>) throws -> Matrix<Double>)
+    /// S with one factor for the whole adapter at the end: `rule` gives the merged core and numbers that are added up
+    /// over all modules, `scale` makes the factor of the sums.
+    case spectralTogether(
+        rule: @Sendable (MethodContext, CoreSpace) throws -> ScaledTogether, scale: @Sendable ([Double]) -> Double)
+    /// K: a rule on the entries of the updates in coordinates that the operands share.
+    case coordinates(CoordinateFrame, @Sendable (MethodContext) throws -> ElementRule)
     /// E: a rule on the entries of Δ_i, with statistics over all entries beforehand (2).
     case elements(@Sendable (MethodContext) throws -> ElementRule)
     /// F: new factors from the factors; the rank of the result is known beforehand.
     case factors(
         rank: @Sendable (MethodContext) throws -> Int,
         merge: @Sendable (MethodContext, [FactorPair]) throws -> FactorPair)
+}
+
+/// Whether a rule goes by rows or by columns of the updates.
+public enum SliceAxis: Sendable {
+    case rows, columns
+}
+
+/// A merged core, and what of it counts for the whole adapter.
+public struct ScaledTogether: Sendable {
+    var core: Matrix<Double>
+    /// As many numbers for every module.
+    var quantities: [Double]
 }
 
 /// The factors of one operand without its scaling: Δ = scale · b · a.

@@ -15,9 +15,9 @@ public enum OperandForm: Hashable, Sendable {
 public struct MethodContext: Sendable {
     public let module: String
     /// d_out of the flattened update.
-    public let rows: Int
+    public internal(set) var rows: Int
     /// d_in of the flattened update.
-    public let columns: Int
+    public internal(set) var columns: Int
     /// Rank of each operand's factors; 0 for a zero adapter (`missing: zero`).
     public let ranks: [Int]
     /// Largest rank that each operand's whole adapter declares (PEFT's `r` and `rank_pattern`), for all adapters of
@@ -44,9 +44,15 @@ public struct MethodContext: Sendable {
     /// Which operand of a chunk holds the base weights; nil unless the method asks for them (`BaseUse.beside`).
     public internal(set) var baseOperand: Int?
 
-    let method: MethodDescription
-    let parameters: [String: ParameterValue]
+    var method: MethodDescription
+    var parameters: [String: ParameterValue]
     let operandParameters: [[String: ParameterValue]]
+    /// Identity of an operand's content by index into the stage, for random streams; costly at the first call.
+    var contentID: @Sendable (Int) -> String = { "\($0)" }
+    /// Files that parameters name.
+    var files = InputFiles()
+    /// Number of adapters of the stage.
+    var adapterCount: Int { declaredRanks.count }
 
     /// T, the number of operands at this module.
     public var operandCount: Int { weights.count }
@@ -91,6 +97,11 @@ public struct MethodContext: Sendable {
         }
     }
 
+    /// One text per operand, nil where none is given.
+    public func texts(_ name: String) -> [String?] {
+        operandParameters.map { $0[name]?.text ?? value(name)?.text }
+    }
+
     /// `density` of each operand, checked to lie in 0…1.
     ///
     /// - Throws: `recipe.bad_parameter` outside that range and for NaN.
@@ -117,7 +128,7 @@ public struct MethodContext: Sendable {
         return sum
     }
 
-    private func missing(_ name: String, _ kind: String) -> Failure {
+    func missing(_ name: String, _ kind: String) -> Failure {
         Failure(.recipeBadParameter, "\(method.id) needs \(kind) for '\(name)'", place: module)
     }
 }

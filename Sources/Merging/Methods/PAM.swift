@@ -126,7 +126,7 @@ struct PAM: Sendable {
                     quantity: .derived { chunk, state, values in
                         follow(chunk, state.thresholds.map { $0[0] }, until: t - 1, into: values)
                     },
-                    count: { MagnitudeTrim.Rounding.floor.count(density: share, of: $0) })
+                    count: { entries, _ in MagnitudeTrim.Rounding.floor.count(density: share, of: entries) })
             ])
         }
         return ElementRule(rounds: rounds) { chunk, state, output in

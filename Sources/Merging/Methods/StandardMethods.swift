@@ -9,6 +9,8 @@ extension MergeMethod {
         .ties,
         .magnitudePrune,
         .tsvM,
+        .isoC,
+        .isoCTS,
         .pam,
         .peftLinear,
         .peftCat,
@@ -20,7 +22,16 @@ extension MergeMethod {
     ]
 }
 
+extension PostStep {
+    /// The steps of `post:` that the program ships.
+    static let standard: [PostStep] = [
+        .isotropize,
+        .svc,
+    ]
+}
+
 extension MethodRegistry {
-    /// What the methods that the program ships say about themselves.
-    public static let standard = MethodRegistry(MergeMethod.standard.map(\.description))
+    /// What the methods and post-steps that the program ships say about themselves.
+    public static let standard = MethodRegistry(
+        MergeMethod.standard.map(\.description) + PostStep.standard.map(\.description))
 }

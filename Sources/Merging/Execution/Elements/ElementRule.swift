@@ -28,6 +28,7 @@ extension ElementRule {
             switch round {
             case .select(let selections): selections.contains { $0.scope != .tensor }
             case .tally(let scope, _): scope != .tensor
+            case .sums: false
             }
         }
     }
@@ -38,7 +39,9 @@ public struct ElementChunk {
     /// Operand i's entries begin at `operands[i] + offset`.
     let operands: UnsafeBufferPointer<UnsafeMutablePointer<Float>>
     let offset: Int
-    /// Number of entries; a multiple of `columns` where the rule asked for whole rows.
+    /// Row-major index of the first entry in the module.
+    let start: Int
+    /// Number of entries; a multiple of `columns`.
     public let count: Int
     /// d_in: entries per row.
     public let columns: Int
@@ -48,6 +51,13 @@ public struct ElementChunk {
     /// The entries of operand i in this chunk; they may be overwritten.
     @inline(__always)
     public func operand(_ i: Int) -> UnsafeMutablePointer<Float> { operands[i] + offset }
+
+    /// The chunk's row number `row`, counted from its own first one.
+    func row(_ row: Int) -> ElementChunk {
+        ElementChunk(
+            operands: operands, offset: offset + row * columns, start: start + row * columns,
+            count: columns, columns: columns)
+    }
 }
 
 /// One pass, or one pair of passes, over all entries before the merge.
@@ -56,6 +66,9 @@ public enum StatisticsRound: Sendable {
     case select([MagnitudeSelection])
     /// Add up whole numbers over the chunks of the module, or of all modules.
     case tally(scope: SelectionScope, @Sendable (ElementChunk, inout ElementState) -> Int)
+    /// Add up `count` numbers over the rows of the module: called once per row, in order, with zeros to write to. The
+    /// sums are made row by row, so that they do not depend on the blocks.
+    case sums(count: Int, @Sendable (ElementChunk, inout ElementState, UnsafeMutablePointer<Double>) -> Void)
 }
 
 /// Which entries compete with each other (2.3).
@@ -88,14 +101,14 @@ public struct MagnitudeSelection: Sendable {
 
     public var quantity: Quantity
     public var scope: SelectionScope
-    /// k for N entries in scope.
-    public var count: @Sendable (Int) -> Int
+    /// k for N entries in scope; may use the results of earlier rounds.
+    public var count: @Sendable (Int, ElementState) -> Int
     /// Keep exactly k: of equal magnitudes at the threshold the first ones in row-major order, modules by name.
     public var exact: Bool
 
     public init(
         quantity: Quantity, scope: SelectionScope = .tensor, exact: Bool = false,
-        count: @escaping @Sendable (Int) -> Int
+        count: @escaping @Sendable (Int, ElementState) -> Int
     ) {
         self.quantity = quantity
         self.scope = scope
@@ -123,6 +136,8 @@ public struct ElementState: Sendable {
     public var thresholds: [[MagnitudeThreshold]] = []
     /// By round; 0 for a round of another kind.
     public var tallies: [Int] = []
+    /// By round; empty for a round of another kind.
+    public var sums: [[Double]] = []
     /// Operand entries that a selection set to zero so far in this pass.
     public var trimmed = 0
     /// Operand entries that a selection looked at so far in this pass.

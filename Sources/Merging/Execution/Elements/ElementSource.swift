@@ -55,7 +55,8 @@ struct ElementSource: Sendable {
                         try fill(update, range, UnsafeMutableBufferPointer(start: pointers[i], count: count))
                     }
                     let chunk = ElementChunk(
-                        operands: UnsafeBufferPointer(pointers), offset: 0, count: count, columns: columns)
+                        operands: UnsafeBufferPointer(pointers), offset: 0, start: start * columns, count: count,
+                        columns: columns)
                     try body(range, chunk)
                 }
             }

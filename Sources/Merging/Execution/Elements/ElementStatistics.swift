@@ -37,6 +37,7 @@ struct ElementStatistics {
         for round in 0..<(works.map(\.rule.rounds.count).max() ?? 0) {
             try select(round, &states)
             try tally(round, &states)
+            try addUp(round, &states)
         }
         return states
     }
@@ -54,7 +55,7 @@ struct ElementStatistics {
             states[work].thresholds.append([MagnitudeThreshold](repeating: .everything, count: own.count))
             for selection in own {
                 let total = entries[selection.key] ?? 0
-                let k = selection.selection.count(total)
+                let k = selection.selection.count(total, states[work])
                 wanted[selection.key] = k
                 if k <= 0 {
                     states[work].thresholds[round][selection.slot] = .nothing
@@ -230,6 +231,33 @@ struct ElementStatistics {
             default: states[work].tallies.append(own[work])
             }
         }
+    }
+
+    // MARK: Sums
+
+    private func addUp(_ round: Int, _ states: inout [ElementState]) throws {
+        let results = Mutex([[Double]](repeating: [], count: works.count))
+        let before = states
+        try workers.run(works.count) { work in
+            let rounds = works[work].rule.rounds
+            guard round < rounds.count, case .sums(let count, let add) = rounds[round] else { return }
+            var state = before[work]
+            var totals = [Double](repeating: 0, count: count)
+            try withUnsafeTemporaryAllocation(of: Double.self, capacity: max(1, count)) { scratch in
+                guard let row = scratch.baseAddress else { return }
+                try works[work].load().forEachBlock { range, chunk in
+                    if workers.isCancelled() { throw CancellationError() }
+                    for k in range.indices {
+                        scratch.update(repeating: 0)
+                        add(chunk.row(k - range.lowerBound), &state, row)
+                        for j in 0..<count { totals[j] += row[j] }
+                    }
+                }
+            }
+            let sums = totals
+            results.withLock { $0[work] = sums }
+        }
+        for (work, sums) in results.withLock({ $0 }).enumerated() { states[work].sums.append(sums) }
     }
 
     private func tallyScope(_ work: Int, _ round: Int) -> SelectionScope? {

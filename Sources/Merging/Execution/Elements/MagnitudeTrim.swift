@@ -62,7 +62,7 @@ struct MagnitudeTrim: Sendable {
                     MagnitudeSelection(
                         quantity: .operand(operand), scope: scope == .adapter ? .adapter(key) : .tensor,
                         exact: tieBreak == .exact,
-                        count: { rounding.count(density: density, of: $0) }))
+                        count: { entries, _ in rounding.count(density: density, of: entries) }))
             }
         }
         self.actions = actions

@@ -6,7 +6,8 @@ import Tensors
 /// identities and the cores the updates themselves.
 public struct CoreSpace: Sendable {
     private enum Source: Sendable {
-        case joint(JointCore)
+        /// The operands follow `first` other updates.
+        case joint(JointCore, first: Int)
         case dense([Matrix<Double>])
     }
 
@@ -16,8 +17,9 @@ public struct CoreSpace: Sendable {
     /// a, columns of a core.
     public let columns: Int
 
-    init(_ joint: JointCore) {
-        source = .joint(joint)
+    /// - Parameter first: leave out so many updates at the beginning of the joint core.
+    init(_ joint: JointCore, skipping first: Int = 0) {
+        source = .joint(joint, first: first)
         rows = joint.leftSize
         columns = joint.rightSize
     }
@@ -32,7 +34,7 @@ public struct CoreSpace: Sendable {
     /// Number of operands.
     public var count: Int {
         switch source {
-        case .joint(let joint): joint.factors.count
+        case .joint(let joint, let first): joint.factors.count - first
         case .dense(let updates): updates.count
         }
     }
@@ -40,7 +42,8 @@ public struct CoreSpace: Sendable {
     /// C_i, b×a.
     public func core(_ i: Int) throws -> Matrix<Double> {
         switch source {
-        case .joint(let joint): joint.factors[i].rank > 0 ? try joint.core(i) : zero
+        case .joint(let joint, let first):
+            joint.factors[first + i].rank > 0 ? try joint.core(first + i) : zero
         case .dense(let updates): updates[i]
         }
     }
@@ -48,7 +51,8 @@ public struct CoreSpace: Sendable {
     /// Σ c_i C_i, b×a.
     public func sum(_ coefficients: [Double]) throws -> Matrix<Double> {
         switch source {
-        case .joint(let joint): return try joint.sum(weights: coefficients)
+        case .joint(let joint, let first):
+            return try joint.sum(weights: [Double](repeating: 0, count: first) + coefficients)
         case .dense(let updates):
             var sum = zero
             for (update, c) in zip(updates, coefficients) {
@@ -61,11 +65,11 @@ public struct CoreSpace: Sendable {
     /// The singular triples of C_i above `tolerance · σ₀`; for low-rank updates from r_i×r_i numbers.
     public func svd(_ i: Int, tolerance: Double = RankTolerance.fromFiles) throws -> ThinSVD<Double> {
         switch source {
-        case .joint(let joint):
-            guard joint.factors[i].rank > 0, rows > 0, columns > 0 else {
+        case .joint(let joint, let first):
+            guard joint.factors[first + i].rank > 0, rows > 0, columns > 0 else {
                 return ThinSVD(u: Matrix(rows: rows, columns: 0), sigma: [], vt: Matrix(rows: 0, columns: columns))
             }
-            return try joint.adapterSVD(i, relative: tolerance)
+            return try joint.adapterSVD(first + i, relative: tolerance)
         case .dense(let updates): return try supportSVD(updates[i], relative: tolerance)
         }
     }

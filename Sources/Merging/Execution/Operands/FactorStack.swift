@@ -81,6 +81,20 @@ struct FactorStack: Sendable {
             b: try Matrix(rows: rows, columns: operand.rank) { try load(b, 0..<b.count, of: operand, into: $0) })
     }
 
+    /// A of operand `i` alone, unscaled.
+    func a(_ i: Int) throws -> Matrix<Float> {
+        let operand = operands[i]
+        guard case .factors(let a, _) = operand.content else { return Matrix(rows: 0, columns: columns) }
+        return try Matrix(rows: operand.rank, columns: columns) { try load(a, 0..<a.count, of: operand, into: $0) }
+    }
+
+    /// B of operand `i` alone, unscaled.
+    func b(_ i: Int) throws -> Matrix<Float> {
+        let operand = operands[i]
+        guard case .factors(_, let b) = operand.content else { return Matrix(rows: rows, columns: 0) }
+        return try Matrix(rows: rows, columns: operand.rank) { try load(b, 0..<b.count, of: operand, into: $0) }
+    }
+
     /// Converts a stretch of a tensor and deals with NaN and infinities.
     func load<S: StackScalar>(
         _ tensor: TensorView, _ elements: Range<Int>, of operand: DeltaOperand, into target: UnsafeMutableBufferPointer<S>

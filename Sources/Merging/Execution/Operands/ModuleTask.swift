@@ -10,6 +10,8 @@ struct ModuleTask: Sendable {
     let operands: [DeltaOperand]
     let rule: MergeRule
     let output: OutputPreference
+    /// Steps after the method, in order.
+    let post: [BoundPostStep]
     /// d_out and d_in of the flattened update.
     let rows: Int
     let columns: Int
@@ -29,6 +31,8 @@ struct TaskBuilder {
     private let methods: [String: MergeMethod]
     private let modules: [[String: LoRAModule]]
     private let declaredRanks: [Int]
+    private let files = InputFiles()
+    private let identities: OperandIdentities
 
     init(_ plan: StagePlan) {
         self.plan = plan
@@ -41,6 +45,7 @@ struct TaskBuilder {
         modules = plan.operands.map { operand in
             Dictionary(operand.adapter.modules.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         }
+        identities = OperandIdentities(plan.operands.map(\.adapter))
         declaredRanks = plan.operands.map { TaskBuilder.declaredRank(of: $0.adapter) }
     }
 
@@ -76,9 +81,11 @@ struct TaskBuilder {
             module.map { DeltaOperand($0, adapter: name) } ?? DeltaOperand.zero(adapter: name)
         }
         let context = context(module, method, operands, model)
+        try checkBaseWeights(method, module.module)
         return ModuleTask(
             name: module.module, method: method, context: context, operands: operands,
-            rule: try method.rule(context), output: try method.output(context), rows: model.flatRows,
+            rule: try method.rule(context), output: try method.output(context),
+            post: try plan.post.map { try BoundPostStep($0, context) }, rows: model.flatRows,
             columns: model.flatColumns, kind: model.kind, deltaShape: model.deltaShape,
             fanInFanOut: model.fanInFanOut, carriers: modules.count { $0[module.module] != nil })
     }
@@ -92,7 +99,14 @@ struct TaskBuilder {
             operandIndices: module.operands.map(\.operand), adapterNames: operands.map(\.adapter),
             compatibility: plan.compatibility, padsRanks: plan.padRanks, seed: plan.seed, remarks: Remarks(),
             method: method.description, parameters: module.parameters,
-            operandParameters: module.operands.map(\.parameters))
+            operandParameters: module.operands.map(\.parameters), contentID: identities.identity, files: files)
+    }
+
+    private func checkBaseWeights(_ method: MergeMethod, _ module: String) throws {
+        guard method.description.baseUse == .beside else { return }
+        throw Failure(
+            .mergeUnsupportedKind, "\(method.description.id) looks at the base weights, which adapters do not hold",
+            place: module, hint: "merge full checkpoints with it")
     }
 
     private func checkMayBeMissing(_ adapter: String, _ module: String) throws {

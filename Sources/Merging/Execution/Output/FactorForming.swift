@@ -20,8 +20,13 @@ struct FactorForming: Sendable {
                 ? try project(stack, merged, handle, as: Double.self) : try project(stack, merged, handle, as: Float.self)
         case .stored(let handle): pair = try stored(task, merged, handle)
         case .factorwise: pair = try factorwise(task, stack)
+        case .deferred(let form): pair = try form()
         }
         if merged.hasFreeSigns { pair.fixSigns() }
+        if merged.scale != 1 {
+            let shares = merged.split.shares(signed: merged.scale)
+            pair = FactorPair(a: pair.a.scaled(by: Float(shares.a)), b: pair.b.scaled(by: Float(shares.b)))
+        }
         if let quantile = merged.clampQuantile { pair.clamp(quantile: quantile) }
         return pair
     }

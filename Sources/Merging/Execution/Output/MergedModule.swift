@@ -7,6 +7,8 @@ struct MergedModule: Sendable {
         case projection(Spool.Handle, precise: Bool)
         /// A* (q×n) then B* (m×q), row-major floats.
         case stored(Spool.Handle)
+        /// Factors that are cheap to form again, so that they need not be kept; without padding.
+        case deferred(@Sendable () throws -> FactorPair)
         /// A class F rule that makes its factors from those of the operands.
         case factorwise
         /// Nothing but zeros.
@@ -26,6 +28,11 @@ struct MergedModule: Sendable {
     /// Columns of B* are singular vectors: fix their signs.
     var hasFreeSigns = false
     var clampQuantile: Double?
+    /// Factor of the whole update, applied last; shared between A and B as `split` says.
+    var scale = 1.0
+    var split = FactorSplit.sqrt
+    /// Numbers that are added up over all modules (`MergeRule.spectralTogether`).
+    var quantities: [Double] = []
     /// c_i of class G, with which `lora_B.bias` is merged; nil: the method's usual weights.
     var biasCoefficients: [Double]?
     var discardedEnergy = 0.0
