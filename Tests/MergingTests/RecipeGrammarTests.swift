@@ -176,6 +176,7 @@ import Testing
         #expect(recipe.stages[0].output.precision == .f32)
         #expect(recipe.stages[0].output.tags == ["a": "b"])
         #expect(recipe.stages[1].output.rank == nil)
+        #expect(recipe.resultIndex == 0 && recipe.outputName == "all")
     }
 
     @Test func `a stage that nothing uses is noted`() throws {
@@ -260,6 +261,11 @@ import Testing
         }
         #expect(wrong?.code == .recipeUnknownKey)
         #expect(wrong?.hint?.contains("density") == true)
+        let misplaced = failure {
+            _ = try reader.inline(
+                method: "ties", references: ["a"], folder: "", overrides: [try SettingOverride("rank=3")])
+        }
+        #expect(misplaced?.hint == "did you mean 'output.rank'?")
         let unknown = failure { _ = try reader.inline(method: "tsvm", references: ["a"], folder: "") }
         #expect(unknown?.code == .recipeUnknownMethod)
         #expect(unknown?.place == "--method tsvm")

@@ -104,8 +104,11 @@ extension ParameterBlock {
         let names = Set(methods.map(\.id)).sorted().map { "'\($0)'" }.joined(separator: ", ")
         let known = Set(methods.flatMap { $0.parameters.map(\.name) }).sorted()
         let list = known.isEmpty ? "it has no parameters" : "it knows \(known.joined(separator: ", "))"
+        let isOutput = OutputReader.keys.contains(entry.name)
         return Failure(
             .recipeUnknownKey, "the method \(names) has no parameter '\(entry.name)'",
-            place: entry.place.description, hint: Spelling.hint(for: entry.name, among: known) ?? list)
+            place: entry.place.description,
+            hint: isOutput
+                ? "did you mean 'output.\(entry.name)'?" : Spelling.hint(for: entry.name, among: known) ?? list)
     }
 }

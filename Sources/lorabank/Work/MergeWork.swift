@@ -26,7 +26,7 @@ struct MergeWork {
                 self =
                     path.hasSuffix(".safetensors")
                     ? .file(path, replacing: replacing) : .folder(path, replacing: replacing)
-            } else if let name = name ?? recipe.stages.last?.output.name ?? recipe.name {
+            } else if let name = name ?? recipe.outputName {
                 _ = try AdapterName.parse(name)
                 self = .bank(name: name)
             } else {
