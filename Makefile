@@ -6,11 +6,14 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 RELEASE := .build/release/lorabank
 INTEROP := .build/interop
 
-.PHONY: help setup build quickstart test test-release crash bench interop docs format lint clean
+PREFIX ?= /usr/local
+
+.PHONY: help install setup build quickstart test test-release crash bench interop docs format lint clean
 
 help:
 	@echo "setup       install the system packages (Debian, Ubuntu)"
 	@echo "build       build .build/release/lorabank"
+	@echo "install     build, and install the program, its manual page and completions below PREFIX"
 	@echo "quickstart  setup, build, and the main job on the starter adapters; writes quickstart/report.html"
 	@echo "test        the whole test suite"
 	@echo "test-release  the numeric suites on optimised code, as it ships"
@@ -34,6 +37,13 @@ setup:
 
 build: setup
 	swift build -c release --product lorabank
+
+install: build
+	install -D -m 755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/lorabank
+	$(RELEASE) help --man | install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/man/man1/lorabank.1
+	$(RELEASE) completion bash | install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lorabank
+	$(RELEASE) completion zsh | install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_lorabank
+	$(RELEASE) completion fish | install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/lorabank.fish
 
 quickstart: build
 	scripts/quickstart.sh $(RELEASE)

@@ -3,7 +3,8 @@
 
 The adapters of bank/starter are merged by several methods. Each result is loaded by `PeftModel.from_pretrained` onto a
 model of the right shapes; the update that peft then applies to every module must agree with the update computed from
-lorabank's own files, and for `linear` also with the weighted sum of the originals computed here.
+lorabank's own files, and for `linear` also with the weighted sum of the originals computed here. With `compat: peft` the
+result must be that of peft's own `add_weighted_adapter`.
 """
 import json
 import os
@@ -74,6 +75,17 @@ def own_deltas(folder):
     return deltas
 
 
+def peft_weighted(paths, weights, **options):
+    """What peft's own add_weighted_adapter makes of the adapters."""
+    layers = shapes(paths[0])
+    model = PeftModel.from_pretrained(Stub(layers), paths[0], adapter_name="a0")
+    for index, path in enumerate(paths[1:], 1):
+        model.load_adapter(path, f"a{index}")
+    names = [f"a{index}" for index in range(len(paths))]
+    model.add_weighted_adapter(names, weights, "merged", **options)
+    return {name: model.base_model.model.get_submodule(name).get_delta_weight("merged").detach().double() for name in layers}
+
+
 def worst(left, right):
     assert left.keys() == right.keys(), "the modules differ"
     return max((left[k] - right[k]).norm().item() / max(right[k].norm().item(), 1e-12) for k in left)
@@ -103,7 +115,23 @@ def main():
                 note = " (and with the sum of the originals)"
             verdict = "agrees" if error <= TOLERANCE else "DIFFERS"
             failures += error > TOLERANCE
-            print(f"{method:16} {verdict}: peft's updates against lorabank's files, relative error {error:.1e}{note}")
+            print(f"{method:24} {verdict}: peft's updates against lorabank's files, relative error {error:.1e}{note}")
+        weights = [1.0, 0.5, -0.25, 0.75, 1.0]
+        recipe = os.path.join(work, "peft.json")
+        for kind, options in [
+            ("linear", {}), ("cat", {}), ("svd", {"svd_rank": 8}), ("ties", {"density": 0.5}),
+            ("ties_svd", {"density": 0.5, "svd_rank": 8}), ("magnitude_prune", {"density": 0.5}),
+            ("magnitude_prune_svd", {"density": 0.5, "svd_rank": 8}),
+        ]:
+            models = [{"model": path, "parameters": {"weight": weight}} for path, weight in zip(paths, weights)]
+            with open(recipe, "w", encoding="utf-8") as file:
+                json.dump({"merge_method": kind, "compat": "peft", "models": models, "parameters": options}, file)
+            target = os.path.join(work, "peft-" + kind)
+            subprocess.run([program, "-q", "merge", recipe, "--to", target], check=True, stdout=subprocess.DEVNULL)
+            error = worst(peft_deltas(target), peft_weighted(paths, weights, combination_type=kind, **options))
+            failures += error > TOLERANCE
+            verdict = "agrees" if error <= TOLERANCE else "DIFFERS"
+            print(f"{'peft ' + kind:24} {verdict}: compat: peft against add_weighted_adapter, relative error {error:.1e}")
         bank = os.path.join(work, "bank")
         subprocess.run([program, "-q", "init", bank], check=True, stdout=subprocess.DEVNULL)
         subprocess.run([program, "-q", "--bank", bank, "import", paths[0]], check=True, stdout=subprocess.DEVNULL)
@@ -111,7 +139,7 @@ def main():
         subprocess.run([program, "-q", "--bank", bank, "export", names[0], "--to", exported], check=True, stdout=subprocess.DEVNULL)
         error = worst(peft_deltas(exported), originals[0])
         failures += error > 0
-        print(f"{'export':16} {'agrees' if error == 0 else 'DIFFERS'}: relative error {error:.1e}")
+        print(f"{'export':24} {'agrees' if error == 0 else 'DIFFERS'}: relative error {error:.1e}")
     return 1 if failures else 0
 
 

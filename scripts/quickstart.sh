@@ -10,9 +10,12 @@ mkdir -p "$out"
 
 # Commands are shown as a user would type them in the folder of the repository.
 run() {
-    printf '\n$ lorabank'
-    printf ' %q' "$@"
-    printf '\n'
+    local line='$ lorabank' word
+    for word in "$@"; do
+        case $word in *[!A-Za-z0-9_./:=@-]*) word="'$word'" ;; esac
+        line+=" $word"
+    done
+    printf '\n%s\n' "$line"
     "$program" "$@"
 }
 
@@ -26,7 +29,7 @@ run inspect mnist-01 mnist-23 mnist-45 mnist-67 mnist-89
 run approve tag:set=starter --reason "shipped with the program; inspection is clean"
 run compare tag:set=starter
 
-for recipe in linear task_arithmetic ties tsv_m; do
+for recipe in linear ties tsv_m pam_delta; do
     run merge "recipes/merge/$recipe.yaml" --name "digits-$recipe" --tag set=merged
 done
 run list --tag set=merged

@@ -148,7 +148,9 @@ import WeightFiles
         ["rm", "mnist-01"], ["approve", "mnist-01", "--reason", "r"], ["reject", "mnist-01", "--reason", "r"],
         ["import", Tool.starter + "/mnist-23"], ["export", "mnist-01", "--to", "out"], ["gc", "--prune"],
         ["merge", "--method", "linear", "mnist-01", "mnist-01", "--name", "m"], ["report", "--to", "r.html"],
-        ["init", "second"],
+        ["init", "second"], ["undo"],
+        ["recipe", "lock", Tool.package + "/recipes/merge/linear.yaml", "--to", "l.json"],
+        ["export", Tool.starter + "/mnist-23", "--to", "out"],
     ])
     func `a dry run says would and writes nothing`(command: [String]) throws {
         let scratch = try Scratch()
@@ -158,6 +160,26 @@ import WeightFiles
         #expect(outcome.status == 0, "\(outcome.errors)")
         #expect(outcome.output.contains("would "))
         #expect(try scratch.contents(of: scratch.folder) == before)
+    }
+
+    @Test func `progress for programs is one JSON object per line, and quiet leaves results only`() throws {
+        let scratch = try Scratch()
+        let outcome = try scratch.run("import", Tool.starter, "--progress", "json")
+        let lines = outcome.errors.split(separator: "\n")
+        #expect(!lines.isEmpty)
+        for line in lines {
+            #expect(try StrictJSON.parse(String(line), .configuration)["schema"]?.string == "lorabank.progress/1")
+        }
+        let merge = ["merge", "--method", "linear", "mnist-01", "mnist-23", "--name", "m"]
+        #expect(try scratch.tool.run(merge).errors.contains("note: "))
+        let quiet = try scratch.tool.run(merge + ["--quiet"])
+        #expect(quiet.errors.isEmpty)
+        #expect(!quiet.output.isEmpty)
+        try scratch.succeed("list", "--log-file", "log.jsonl")
+        let missing = try scratch.run("show", "nobody", "--log-file", "log.jsonl")
+        #expect(missing.status == 6)
+        let log = try String(contentsOfFile: scratch.folder + "/log.jsonl", encoding: .utf8)
+        #expect(try StrictJSON.parse(log, .configuration)["code"]?.string == "reference.not_found")
     }
 
     @Test func `damage is found, named and ends with status 9`() throws {

@@ -50,6 +50,17 @@ import Testing
         #expect(script.contains("--dry-run") || script.contains("dry-run"))
     }
 
+    @Test func `the manual page has every command and option`() throws {
+        let scratch = try Scratch(bank: false)
+        let page = try scratch.succeed("help", "--man").output
+        #expect(page.hasPrefix(".TH LORABANK 1"))
+        for command in CommandReference.all {
+            let name = command.map(CommandPath.name).joined(separator: " ").replacing("-", with: "\\-")
+            #expect(page.contains(".SS \(name)\n"), "\(name)")
+        }
+        for option in ["bank", "dry\\-run", "set", "lock\\-timeout"] { #expect(page.contains("\\-\\-" + option)) }
+    }
+
     @Test func `topics, commands and near misses`() throws {
         let scratch = try Scratch(bank: false)
         #expect(try scratch.succeed("help", "references").output.contains("id:1f3c"))

@@ -100,6 +100,14 @@ import WeightFiles
         #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.folder + "/out") == ["mnist-45"])
     }
 
+    @Test func `an adapter outside the bank is exported in the standard form`() throws {
+        let scratch = try Scratch(bank: false)
+        try scratch.succeed("export", Tool.starter + "/mnist-45", "--to", "out")
+        let compared = try scratch.json("compare", "path:out", Tool.starter + "/mnist-45")
+        #expect(compared["cosine"]?[0]?[1]?.double ?? 0 > 1 - 1e-9)
+        #expect(try scratch.run("export", "nobody", "--to", "out2").status == 6)
+    }
+
     @Test func `foreign text reaches the terminal escaped`() throws {
         let scratch = try Scratch(bank: false)
         let folder = scratch.folder + "/evil\u{1B}[2J"

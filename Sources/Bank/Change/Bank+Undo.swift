@@ -40,6 +40,13 @@ extension Bank {
         return undone
     }
 
+    /// What `undo` would revert, newest first.
+    public func undoable() throws -> [UndoneOperation] {
+        try catalogue.read { db in
+            try JournalEntry.newestBatch(db).map { UndoneOperation(action: $0.action, subject: $0.subject, at: $0.at) }
+        }
+    }
+
     /// Takes the steps back; returns the objects that may have come out of use.
     private func revert(_ entry: JournalEntry, in change: CatalogueChange) throws -> [String] {
         guard let inverse = entry.inverse else {

@@ -13,6 +13,12 @@ public struct BankExport: Sendable {
         public var size: Int
         /// The bytes are those that came in.
         public var isOriginal: Bool
+
+        public init(name: String, size: Int, isOriginal: Bool) {
+            self.name = name
+            self.size = size
+            self.isOriginal = isOriginal
+        }
     }
 
     public let row: AdapterRow

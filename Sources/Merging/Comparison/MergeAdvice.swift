@@ -5,7 +5,7 @@
 /// separate directions (TSV-M, Iso-C, KnOTS) keep more of each. Only an evaluation decides.
 public struct MergeAdvice: Sendable {
     public var sentence: String
-    /// Ids of methods to try first.
+    /// Ids of methods to try first; only such as this program has.
     public var methods: [String]
     /// The numbers behind it.
     public var grounds: [String]
@@ -16,7 +16,7 @@ public struct MergeAdvice: Sendable {
         self.grounds = grounds
     }
 
-    init(for comparison: AdapterComparison) {
+    init(for comparison: AdapterComparison, registry: MethodRegistry = .standard) {
         let cosines = MergeAdvice.offDiagonal(comparison.cosine)
         guard !cosines.isEmpty else {
             self.init(
@@ -52,7 +52,7 @@ public struct MergeAdvice: Sendable {
             }
         let number: (Double) -> String = { MergeAdvice.rounded($0) }
         self.init(
-            sentence: advice.0, methods: advice.1,
+            sentence: advice.0, methods: advice.1.filter { registry.method($0, compatibility: .none) != nil },
             grounds: [
                 "mean cosine \(number(cosine)), smallest \(number(lowest))",
                 "mean sign conflict \(number(conflict)) (0.5 is chance)",

@@ -83,11 +83,12 @@ struct RecipeLock: BankCommand {
     var to: String?
     @Flag(help: "Replace the file if it exists.")
     var force = false
+    @OptionGroup var dryRun: DryRun
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func run(in session: Session) throws {
         let text = try RecipeWork(session: session).plan(recipe, settings).resolved.json.text(.indented(2)) + "\n"
-        try session.write(text, to: to, command: "recipe_lock", replacing: force)
+        try session.write(text, to: to, command: "recipe_lock", replacing: force, dryRun: dryRun.isOn)
     }
 }
 
@@ -104,11 +105,12 @@ struct RecipeImportCommand: BankCommand {
     var to: String?
     @Flag(help: "Replace the file if it exists.")
     var force = false
+    @OptionGroup var dryRun: DryRun
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func run(in session: Session) throws {
         let imported = try RecipeWork(session: session).converted(file, from: from)
-        try session.write(imported, to: to, command: "recipe_import", replacing: force)
+        try session.write(imported, to: to, command: "recipe_import", replacing: force, dryRun: dryRun.isOn)
     }
 }
 

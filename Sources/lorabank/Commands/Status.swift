@@ -13,7 +13,7 @@ struct Status: BankCommand {
 
     func run(in session: Session) throws {
         if settings {
-            let values = Settings.all(session)
+            let values = SettingRow.all(session)
             session.result(.document("settings", [.init("settings", .array(values.map(\.json)))])) {
                 var table = TerminalTable([.text("SETTING"), .text("VALUE"), .text("FROM")])
                 for value in values { table.add([value.name, value.value, value.origin]) }

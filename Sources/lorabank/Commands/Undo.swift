@@ -9,10 +9,11 @@ struct Undo: BankCommand {
         discussion: "Takes back the newest import, removal, tag, note, alias or decision that was not reverted yet.")
     static let examples = ["lorabank undo"]
 
+    @OptionGroup var dryRun: DryRun
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func run(in session: Session) throws {
-        let undone = try session.bank(writing: true).undo()
+        let undone = dryRun.isOn ? try session.bank().undoable() : try session.bank(writing: true).undo()
         session.result(
             .document(
                 "undo",
@@ -25,12 +26,14 @@ struct Undo: BankCommand {
                                     .init("action", .string($0.action)), .init("subject", .string($0.subject)),
                                     .init("at", .string($0.at)),
                                 ])
-                            }))
+                            })), .init("dry_run", .bool(dryRun.isOn)),
                 ])
         ) {
             if undone.isEmpty { return "nothing to undo\n" }
-            return undone.map { "reverted \($0.action) of \(session.shown($0.subject)) (\(Timestamp.ago($0.at)))\n" }
-                .joined()
+            return undone.map {
+                "\(dryRun.isOn ? "would revert" : "reverted") \($0.action) of \(session.shown($0.subject)) (\(Timestamp.ago($0.at)))\n"
+            }
+            .joined()
         }
     }
 }

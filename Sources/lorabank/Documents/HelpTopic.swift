@@ -4,6 +4,9 @@ import Diagnostics
 enum HelpTopic {
     static let names = pages.map(\.name).joined(separator: ", ")
 
+    /// The text of a topic.
+    static func page(_ name: String) -> String? { pages.first { $0.name == name }?.text }
+
     /// The text of a topic, or the help of a command.
     ///
     /// - Throws: `usage.bad_argument` with near names.
@@ -85,11 +88,14 @@ enum HelpTopic {
             EXAMPLE:
               LORABANK_BANK=/data/bank lorabank status --settings
 
-            Options win over LORABANK_* variables, these over lorabank.toml of the bank, that over defaults.
+            Options win over LORABANK_* variables, these over the user's file, that over defaults.
 
               LORABANK_BANK       the bank (--bank)
               LORABANK_THREADS    worker threads (--threads)
               NO_COLOR            set: no colour; CLICOLOR_FORCE=1: always colour
+
+              ~/.config/lorabank/config.toml   bank, threads, color, progress, lock_timeout
+              BANK/lorabank.toml               policy, approval and limits of the bank
 
             """
         ),

@@ -22,11 +22,11 @@ struct GlobalOptions: ParsableArguments {
     @Flag(name: [.customShort("v"), .customLong("verbose")], help: "Explain more; twice: trace.")
     var verbosity: Int
 
-    @Option(help: "When to use colour: auto, always, never.")
-    var color = Colour.auto
+    @Option(help: "When to use colour: auto, always, never. (default: auto)")
+    var color: Colour?
 
-    @Option(help: "How to show progress: auto, json, none.")
-    var progress = Progress.auto
+    @Option(help: "How to show progress: auto, json, none. (default: auto)")
+    var progress: Progress?
 
     @Flag(name: .customLong("no-progress"), help: "Show no progress.")
     var noProgress = false
@@ -40,8 +40,8 @@ struct GlobalOptions: ParsableArguments {
 
     @Option(
         name: .customLong("lock-timeout"),
-        help: ArgumentHelp("Seconds to wait for other writers.", valueName: "s"))
-    var lockTimeout = 10.0
+        help: ArgumentHelp("Seconds to wait for other writers. (default: 10)", valueName: "s"))
+    var lockTimeout: Double?
 
     @Option(
         name: .customLong("log-file"), help: ArgumentHelp("Append messages as JSON lines.", valueName: "path"),

@@ -9,6 +9,7 @@ import WeightFiles
 final class Session {
     let options: GlobalOptions
     let environment: [String: String]
+    let settings: Settings
     let colours: Colours
     let progress: any Diagnostics.ProgressReporting
     let threads: Int
@@ -23,18 +24,19 @@ final class Session {
     init(_ options: GlobalOptions) throws {
         self.options = options
         environment = ProcessInfo.processInfo.environment
-        colours = Colours(options.color, stream: .output, environment: environment)
-        errorColours = Colours(options.color, stream: .error, environment: environment)
-        threads = try Settings.threads(options, environment)
+        settings = try Settings(options, environment: environment)
+        colours = Colours(settings.color.value, stream: .output, environment: environment)
+        errorColours = Colours(settings.color.value, stream: .error, environment: environment)
+        threads = settings.threads.value
         log = try options.logFile.map(MessageLog.init)
-        line = Session.progressLine(options)
+        line = Session.progressLine(options, settings.progress.value)
         progress = line ?? SilentProgress()
     }
 
-    private static func progressLine(_ options: GlobalOptions) -> ProgressLine? {
-        if options.quiet || options.noProgress || options.progress == .none { return nil }
+    private static func progressLine(_ options: GlobalOptions, _ progress: GlobalOptions.Progress) -> ProgressLine? {
+        if options.quiet || options.noProgress || progress == .none { return nil }
         let style: ProgressLine.Style =
-            if options.progress == .json { .json } else if let width = StandardStream.error.width {
+            if progress == .json { .json } else if let width = StandardStream.error.width {
                 .terminal(width: width)
             } else { .lines }
         return ProgressLine(
@@ -48,7 +50,8 @@ final class Session {
     func bank(writing: Bool = false) throws -> Bank {
         if let opened, !writing || !opened.isReadOnly { return opened }
         let folder = try bankFolder()
-        let bank = try Bank.open(folder, access: writing ? .readWrite : .automatic, lockTimeout: options.lockTimeout)
+        let bank = try Bank.open(
+            folder, access: writing ? .readWrite : .automatic, lockTimeout: settings.lockTimeout.value)
         opened = bank
         return bank
     }
@@ -56,7 +59,7 @@ final class Session {
     /// - Throws: `bank.missing`.
     func bankFolder() throws -> String {
         try Bank.locate(
-            explicit: options.bank, environment: environment,
+            explicit: settings.bank.value, environment: environment,
             workingFolder: FileManager.default.currentDirectoryPath)
     }
 
@@ -64,7 +67,7 @@ final class Session {
     func library(allowUnapproved: Bool = false) throws -> any AdapterLibrary {
         do {
             return BankLibrary(try bank(), allowUnapproved: allowUnapproved)
-        } catch let failure as Failure where failure.code == .bankMissing && options.bank == nil {
+        } catch let failure as Failure where failure.code == .bankMissing && settings.bank.value == nil {
             return PathLibrary()
         }
     }
@@ -124,6 +127,11 @@ final class Session {
     func endWith(_ status: Int32) { self.status = ExitStatus.worse(self.status, status) }
 
     func finish() { progress.end() }
+
+    // MARK: Input
+
+    /// The whole standard input as text, for `-` in the place of a file.
+    func standardInput() -> String { String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self) }
 
     // MARK: Questions
 

@@ -46,7 +46,7 @@ struct MergeWork {
     }
 
     func recipe(at path: String, _ overrides: [SettingOverride]) throws -> Recipe {
-        try RecipeReader().read(path: path, overrides: overrides)
+        try session.recipe(at: path, overrides: overrides)
     }
 
     func recipe(method: String, _ references: [String], _ overrides: [SettingOverride]) throws -> Recipe {

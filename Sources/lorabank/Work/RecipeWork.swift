@@ -31,7 +31,7 @@ struct RecipeWork {
     func validate(_ paths: [String]) -> [Checked] {
         paths.map { path in
             do {
-                let recipe = try RecipeReader().read(path: path)
+                let recipe = try session.recipe(at: path)
                 for note in recipe.notes { session.note(note) }
                 return Checked(path: path, name: recipe.name, stages: recipe.stages.count)
             } catch {
@@ -43,7 +43,7 @@ struct RecipeWork {
     }
 
     func plan(_ path: String, _ settings: [String]) throws -> RecipePlan {
-        let recipe = try RecipeReader().read(path: path, overrides: settings.map { try SettingOverride($0) })
+        let recipe = try session.recipe(at: path, overrides: settings.map { try SettingOverride($0) })
         var options = PlanOptions()
         options.threads = session.threads
         let plan = try RecipePlanner(library: session.library(), options: options).plan(recipe)
@@ -75,6 +75,13 @@ struct RecipeWork {
 }
 
 extension Session {
+    /// Reads a recipe file; `-` is standard input, whose relative paths start at the working folder.
+    func recipe(at path: String, overrides: [SettingOverride] = []) throws -> Recipe {
+        guard path == "-" else { return try RecipeReader().read(path: path, overrides: overrides) }
+        return try RecipeReader().read(
+            text: standardInput(), folder: FileManager.default.currentDirectoryPath, overrides: overrides)
+    }
+
     /// Shows what planning noticed: remarks as notes, doubtful merges as warnings.
     func show(_ plan: RecipePlan) {
         for remark in plan.notes + plan.stages.flatMap(\.notes) { note(remark) }
@@ -88,12 +95,14 @@ extension Session {
     }
 
     /// Writes a text to a file, or to standard output when no path or `-` is given.
-    func write(_ text: String, to path: String?, command: String, replacing: Bool) throws {
+    func write(_ text: String, to path: String?, command: String, replacing: Bool, dryRun: Bool) throws {
         guard let path, path != "-" else {
             result(.document(command, [.init("text", .string(text))])) { text }
             return
         }
-        try AtomicFile.write(Array(text.utf8), to: path, overwrite: replacing)
-        result(.document(command, [.init("path", .string(path))])) { "wrote \(shown(path))\n" }
+        if !dryRun { try AtomicFile.write(Array(text.utf8), to: path, overwrite: replacing) }
+        result(.document(command, [.init("path", .string(path)), .init("dry_run", .bool(dryRun))])) {
+            "\(dryRun ? "would write" : "wrote") \(shown(path))\n"
+        }
     }
 }
