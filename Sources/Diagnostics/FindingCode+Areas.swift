@@ -9,6 +9,7 @@ extension FindingCode {
     public static let configAssumed = FindingCode("config.assumed")
     public static let adapterUnknownKey = FindingCode("adapter.unknown_key")
     public static let adapterRankAboveDimensions = FindingCode("adapter.rank_above_dimensions")
+    public static let adapterMaybeInactive = FindingCode("adapter.maybe_inactive")
     public static let weightsZeroDelta = FindingCode("weights.zero_delta")
     public static let weightsZeroModule = FindingCode("weights.zero_module")
     public static let weightsOutlier = FindingCode("weights.outlier")
@@ -31,6 +32,7 @@ extension FindingCode {
         .configAssumed,
         .adapterUnknownKey,
         .adapterRankAboveDimensions,
+        .adapterMaybeInactive,
         .weightsZeroDelta,
         .weightsZeroModule,
         .weightsOutlier,

@@ -42,7 +42,7 @@ import Testing
         }
     }
 
-    @Test(arguments: Fixture.images)
+    @Test(arguments: Fixture.images + ["bert"])
     func `gradients of every weight`(_ name: String) throws {
         let fixture = try Fixture(name)
         let backbone = try fixture.backbone(Float.self)

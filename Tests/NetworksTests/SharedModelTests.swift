@@ -19,7 +19,8 @@ import WeightFiles
     static func images() throws -> [Float] {
         let path = try #require(Bundle.module.resourcePath) + "/Fixtures/mnist32.safetensors"
         let file = try SafetensorsFile(MappedBytes(path: path))
-        return try #require(file.view("pixels")).bytes.map { (Float($0) / 255 - 0.1307) / 0.3081 }
+        let view = try #require(file.view("pixels"))
+        return withExtendedLifetime(file) { view.bytes.map { (Float($0) / 255 - 0.1307) / 0.3081 } }
     }
 
     static func unit(_ features: [Float], width: Int) -> [Float] {

@@ -15,7 +15,7 @@ struct Fixture: Sendable {
     static let images = ["vit_hf", "vit_hf_classifier", "vit_timm"]
     static let encoders = ["bert", "roberta"]
     static let decoders = ["llama", "mistral", "qwen2", "qwen3", "mamba", "falcon_mamba"]
-    static let all = images
+    static let all = images + encoders + decoders
 
     init(_ name: String) throws {
         self.name = name

@@ -49,7 +49,7 @@ extension Backbone {
     }
 
     /// Runs `body` for every block with a workspace of its own, several at a time.
-    private func forEachBlock(
+    func forEachBlock(
         _ layout: BatchLayout, _ plan: PassPlan<S>, _ threads: Int?, _ body: @Sendable (BlockRun<S>) -> Void
     ) {
         Parallel.forEach(layout.blocks.count, threads: threads ?? Parallel.defaultThreads) { index in
@@ -95,8 +95,9 @@ extension Backbone {
     /// - Parameters:
     ///   - gradients: receives (added to what is there) all gradients.
     ///   - loss: called once per block, from several threads, with the block's samples, their features
-    ///     [samples, width] and room of that shape for ∂L/∂features; `accumulator` < ``ForwardPass/accumulators``
-    ///     tells where sums over samples belong, each being used by one thread at a time in batch order.
+    ///     [samples, width] and room of that shape, all zeros, for ∂L/∂features; `accumulator` <
+    ///     ``ForwardPass/accumulators`` tells where sums over samples belong, each being used by one thread at a time
+    ///     in batch order.
     public func step(
         _ input: NetworkInput<S>, pooling: Pooling, mix: AdapterMix<S>? = nil, coefficients: Coefficients<S>? = nil,
         learning: Learning = .adapters, into gradients: Gradients<S>, threads: Int? = nil,
@@ -107,6 +108,17 @@ extension Backbone {
     ) throws {
         let kind = PassOutput.features(pooling)
         let (plan, layout) = try makePlan(input, kind, mix, coefficients, learning: learning)
+        step(input, kind, plan, layout, into: gradients, threads: threads) { run, features, gradient in
+            loss(run.block.samples, features, gradient, run.accumulatorIndex)
+        }
+    }
+
+    /// As the public `step`, for any output.
+    func step(
+        _ input: NetworkInput<S>, _ kind: PassOutput, _ plan: PassPlan<S>, _ layout: BatchLayout,
+        into gradients: Gradients<S>, threads: Int?,
+        loss: @Sendable (BlockRun<S>, _ output: UnsafePointer<S>, _ gradient: UnsafeMutablePointer<S>) -> Void
+    ) {
         let count = min(ForwardPass<S>.accumulators, layout.blocks.count)
         gradients.prepare(count)
         let width = description.width
@@ -119,10 +131,11 @@ extension Backbone {
                     plan: plan, block: layout.blocks[index], workspace: workspace, backbone: description,
                     accumulatorIndex: slot)
                 run.accumulator = gradients.accumulators[slot]
-                let features = run.tape.take(run.samples * width)
-                let gradient = run.tape.takeZeros(run.samples * width)
-                self.run(input, kind, run, into: features)
-                loss(run.block.samples, features, gradient, slot)
+                let rows = outputRows(kind, run)
+                let output = run.tape.take(rows * width)
+                let gradient = run.tape.takeZeros(rows * width)
+                self.run(input, kind, run, into: output)
+                loss(run, output, gradient)
                 runBackward(input, kind, run, gradient: gradient)
                 index += ForwardPass<S>.accumulators
             }
@@ -140,6 +153,12 @@ extension Backbone {
             throw Failure(
                 .configFeatureUnsupported, "this backbone has no feature '\(pooling.rawValue)'", place: "feature",
                 hint: "it has: " + description.poolings.map(\.rawValue).joined(separator: ", "))
+        }
+        if learning.contains(.parameters), !parts.learnsParameters {
+            throw Failure(
+                .configFeatureUnsupported,
+                "training all weights of a \(description.modelType) backbone is not implemented",
+                hint: "train adapters, or pre-train a vit or bert backbone")
         }
         let layout = BatchLayout(lengths: try lengths(of: input), target: parts.targetRows)
         var plan = PassPlan<S>()

@@ -1,4 +1,5 @@
 import Diagnostics
+import Synchronization
 import Tensors
 import WeightFiles
 
@@ -23,6 +24,7 @@ public final class Backbone<S: NetworkScalar>: @unchecked Sendable {
     let family: any BackboneFamily
     let parts: BackboneParts<S>
     let workspaces = WorkspacePool<S>()
+    private let headIsPacked = Mutex(false)
 
     /// Loads `config.json` and `model.safetensors` (or its shards) from a folder, converted to the element type.
     ///
@@ -72,7 +74,9 @@ public final class Backbone<S: NetworkScalar>: @unchecked Sendable {
                 hint: "a backbone folder holds config.json and model.safetensors")
         }
         let file = try source.open("config.json")
-        return try StrictJSON.parse(file.bytes, .configuration, path: folder + "/config.json")
+        return try withExtendedLifetime(file) {
+            try StrictJSON.parse(file.bytes, .configuration, path: folder + "/config.json")
+        }
     }
 
     /// The tensors of a checkpoint and where they stand in the parameters, in the spelling that was loaded.
@@ -83,7 +87,22 @@ public final class Backbone<S: NetworkScalar>: @unchecked Sendable {
         parts.embedding.refresh()
         for layer in parts.layers { layer.refresh() }
         parts.pooler?.refresh()
-        parts.languageHead?.refresh()
+        headIsPacked.withLock { $0 = false }
+    }
+
+    /// The language head, packed when it is first wanted: it is often the largest matrix.
+    ///
+    /// - Throws: `config.feature_unsupported` when there is none.
+    func languageHead() throws -> Linear<S> {
+        guard let head = parts.languageHead else {
+            throw Failure(
+                .configFeatureUnsupported, "a \(description.modelType) backbone of this checkpoint has no language head")
+        }
+        headIsPacked.withLock { packed in
+            if !packed { head.refresh() }
+            packed = true
+        }
+        return head
     }
 
     /// A copy with `delta` [outputs, inputs] (in the layout of the checkpoint) added to the weights at some sites:

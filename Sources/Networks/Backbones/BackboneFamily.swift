@@ -20,6 +20,8 @@ struct BackboneParts<S: NetworkScalar> {
     var meanStart = 0
     var pooler: Linear<S>?
     var languageHead: Linear<S>?
+    /// Gradients of the backbone's own weights are implemented.
+    var learnsParameters = false
     /// Rows that a block of samples should have; whole samples are taken up to this.
     var targetRows = 160
 }
@@ -45,7 +47,7 @@ protocol BackboneFamily: Sendable {
 }
 
 enum BackboneFamilies {
-    static let all: [any BackboneFamily.Type] = [ViT.self]
+    static let all: [any BackboneFamily.Type] = [ViT.self, BERT.self, Llama.self, Mamba.self]
 
     static func family(for configuration: ConfigurationReader) throws -> any BackboneFamily.Type {
         if let family = all.first(where: { $0.accepts(configuration) }) { return family }

@@ -58,6 +58,8 @@ final class BlockRun<S: NetworkScalar>: @unchecked Sendable {
     let block: RowBlock
     let backbone: BackboneDescription
     let accumulatorIndex: Int
+    /// Set when tokens are generated: what went before this block's rows.
+    var decoder: DecoderState<S>?
     /// Set before backward.
     var accumulator: Accumulator<S>?
     /// ∂L/∂w [rows, slots] of given coefficients, summed over all linears.
@@ -185,7 +187,8 @@ extension BlockRun {
     private func routed(_ x: UnsafePointer<S>, stride: Int, width: Int, columns: Int) -> RoutedRows<S> {
         RoutedRows(
             input: x, stride: stride, width: width, count: rows, columns: columns, firstRow: block.rows.lowerBound,
-            firstSample: block.samples.lowerBound, offsets: block.offsets, accumulator: accumulatorIndex)
+            firstSample: block.samples.lowerBound, offsets: block.offsets, accumulator: accumulatorIndex,
+            isRecorded: plan.recordFrom != nil)
     }
 
     /// Tells a layer-wide router what the layer reads.

@@ -14,7 +14,8 @@ public struct Learning: OptionSet, Sendable {
 
 /// Gradients of one or several passes, in buffers that are used again.
 ///
-/// Make one per run and hand it to every backward pass; each adds to what is there, `zero()` starts afresh.
+/// Make one per run and hand it to every backward pass; each adds to what is there, `zero()` starts afresh. The buffers
+/// live as long as this object.
 public final class Gradients<S: NetworkScalar>: @unchecked Sendable {
     /// Per slot of the mix, in the layout of `LoRASlot.values`; nil where the slot is not trained.
     public let slots: [UnsafeMutableBufferPointer<S>?]

@@ -203,7 +203,8 @@ struct ViT: BackboneFamily {
         let length = embedding.length
         return BackboneParts(
             embedding: embedding, layers: layers, finalNorm: layerNorm(norm), meanStart: 1,
-            pooler: pooler.map { linear($0, width, width) }, targetRows: max(1, 160 / length) * length)
+            pooler: pooler.map { linear($0, width, width) }, learnsParameters: true,
+            targetRows: max(1, 160 / length) * length)
     }
 }
 

@@ -34,14 +34,16 @@ struct Normalisation<S: NetworkScalar>: Sendable {
         statistics: UnsafePointer<S>, dx: UnsafeMutablePointer<S>, accumulate: Bool,
         gradient: UnsafeMutablePointer<S>?
     ) {
+        // First, because dx may take the place of dy.
+        if let gradient, let weight {
+            normalisationGradient(
+                rows: rows, width: width, dy: dy, x, statistics: statistics, weight: gradient + weight,
+                bias: bias.map { gradient + $0 })
+        }
         normaliseRowsBackward(
             centred: kind == .layer, rows: rows, width: width, dy: dy, lddy: width, x, ldx: width,
             weight: weight.map { parameters.pointer($0) }, statistics: statistics, dx: dx, lddx: width,
             accumulate: accumulate)
-        guard let gradient, let weight else { return }
-        normalisationGradient(
-            rows: rows, width: width, dy: dy, x, statistics: statistics, weight: gradient + weight,
-            bias: bias.map { gradient + $0 })
     }
 }
 

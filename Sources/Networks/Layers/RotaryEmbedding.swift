@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// Rotary position embedding in the "half split" convention of Hugging Face checkpoints:
 /// (a, b) ↦ (a cos tω − b sin tω, b cos tω + a sin tω) for the halves a, b of each head at position t.
@@ -61,6 +62,26 @@ final class RotaryTable<S: NetworkScalar>: Sendable {
                     rows: rows, heads: heads, half: half, x, ldx: ldx, cosines: c + firstPosition * half,
                     sines: s + firstPosition * half, sign: backward ? -1 : 1)
             }
+        }
+    }
+}
+
+/// The table of one model, made longer when a longer sequence comes.
+final class RotaryCache<S: NetworkScalar>: Sendable {
+    private let embedding: RotaryEmbedding
+    private let current: Mutex<RotaryTable<S>>
+
+    init(_ embedding: RotaryEmbedding) {
+        self.embedding = embedding
+        current = Mutex(RotaryTable(embedding, positions: 0))
+    }
+
+    func table(positions: Int) -> RotaryTable<S> {
+        current.withLock { table in
+            if table.positions < positions {
+                table = RotaryTable(embedding, positions: max(128, 2 * positions))
+            }
+            return table
         }
     }
 }

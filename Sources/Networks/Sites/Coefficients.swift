@@ -39,6 +39,8 @@ public struct RoutedRows<S: NetworkScalar> {
     /// Sums over rows (gradients, statistics) go to this accumulator, below ``ForwardPass/accumulators``: each is used
     /// by one thread at a time, in an order that only the batch decides.
     public let accumulator: Int
+    /// False in passes without backward: nothing needs to be kept.
+    public let isRecorded: Bool
 }
 
 /// Computes mixing coefficients at each linear and takes their gradients.

@@ -142,3 +142,17 @@ extension BackboneDescription {
         return names.prefix(4).joined(separator: ", ")
     }
 }
+
+extension BackboneDescription {
+    /// What a user should know about an adapter on this backbone.
+    ///
+    /// Other stacks multiply Mamba's `dt_proj` weight directly: an adapter there had no effect while it was trained.
+    public func findings(for adapter: Adapter) -> [Finding] {
+        guard family == "mamba" else { return [] }
+        return adapter.modules.filter { siteMap.site(forModule: $0.name)?.kind == .dt }.map {
+            Finding(
+                .adapterMaybeInactive, .warning, place: $0.name,
+                details: "adapters on dt_proj have no effect in common training code: this one may never have been active")
+        }
+    }
+}
