@@ -249,7 +249,7 @@ final class ProbeRouter: SiteRouter, @unchecked Sendable {
                 try move(t)
                 return zip(try run(), slope).reduce(0) { $0 + $1.0 * $1.1 }
             }
-            let h = 2e-4
+            let h = 5e-5
             let numeric = try (8 * (loss(h) - loss(-h)) - (loss(2 * h) - loss(-2 * h))) / (12 * h)
             try move(0)
             #expect(abs(numeric - exact) / max(size, 1e-9) < 1e-6, "\(what)")
