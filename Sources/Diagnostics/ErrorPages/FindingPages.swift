@@ -30,6 +30,11 @@ extension ErrorPage {
             .adapterRankAboveDimensions, cause: "The rank is larger than the layer: storage is wasted.",
             example: "rank 64 on a 16×16 layer", remedy: "Merge it alone with `output.rank: max` to shrink it."),
         .finding(
+            .adapterMaybeInactive,
+            cause: "The adapter changes a layer whose module common training code skips: it may have learned nothing.",
+            example: "backbone.layers.0.mixer.dt_proj of a Mamba model",
+            remedy: "Look at the norm of its update; here such adapters do run."),
+        .finding(
             .weightsZeroDelta, cause: "Every update is zero: the adapter changes nothing.",
             example: "lora_B was never trained", remedy: "Probably the wrong checkpoint."),
         .finding(
