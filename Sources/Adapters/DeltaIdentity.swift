@@ -34,6 +34,8 @@ extension Adapter {
                 digest.add("magnitude")
                 digest.add(magnitude)
             }
+            module.a.releasePages()
+            module.b.releasePages()
         }
         return digest.hasher.finish()
     }

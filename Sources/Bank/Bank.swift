@@ -102,6 +102,10 @@ public final class Bank: Sendable {
         return bank
     }
 
+    /// Closes the catalogue; the last process to do so folds SQLite's log into it, so that the bank is one plain set of
+    /// files again. The object cannot be used afterwards. Without it nothing is lost: the log is folded in later.
+    public func close() throws { try catalogue.close() }
+
     /// Which bank a command means: `explicit`, else `LORABANK_BANK`, else the next folder `bank` with a `lorabank.toml`
     /// in the working folder or above it.
     ///

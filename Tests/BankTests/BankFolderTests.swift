@@ -88,7 +88,7 @@ import Testing
         let folder = try TemporaryFolder()
         let bank = try folder.newBank()
         try bank.importSample("a", tags: ["set=digits"], in: folder)
-        try bank.catalogue.close()
+        try bank.close()
         let before = try FileManager.default.subpathsOfDirectory(atPath: folder.file("bank")).sorted()
         let reader = try Bank.open(folder.file("bank"), access: .readOnly)
         #expect(reader.isReadOnly)
@@ -100,9 +100,19 @@ import Testing
         #expect(code { try reader.tag("a", [Tag(key: "x")]) } == .bankReadOnly)
         #expect(code { try reader.importSample("b", seed: 2, in: folder) } == .bankReadOnly)
         #expect(code { _ = try reader.collectGarbage() } == .bankReadOnly)
-        try reader.catalogue.close()
+        try reader.close()
         let after = try FileManager.default.subpathsOfDirectory(atPath: folder.file("bank")).sorted()
         #expect(before == after.filter { !$0.hasSuffix("-wal") && !$0.hasSuffix("-shm") })
+    }
+
+    @Test func `a closed bank has no log beside its catalogue`() throws {
+        let folder = try TemporaryFolder()
+        let bank = try folder.newBank()
+        try bank.importSample("a", in: folder)
+        #expect(FileManager.default.fileExists(atPath: bank.layout.catalogue + "-wal"))
+        try bank.close()
+        #expect(!FileManager.default.fileExists(atPath: bank.layout.catalogue + "-wal"))
+        #expect(try Bank.open(folder.file("bank")).list().count == 1)
     }
 }
 

@@ -124,7 +124,7 @@ import Testing
     @Test func `a damaged catalogue is reported, not fatal`() throws {
         let folder = try TemporaryFolder()
         let (bank, _) = try sampleBank(folder)
-        try bank.catalogue.close()
+        try bank.close()
         let path = bank.layout.catalogue
         var data = try Data(contentsOf: URL(fileURLWithPath: path))
         for index in stride(from: 4096, to: data.count, by: 4096) {

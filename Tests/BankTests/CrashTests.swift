@@ -20,7 +20,7 @@ import Testing
                 try bank.importAdapter(AdapterLocation(path: folder.file("new"), form: .folder))
             }
             if self == .collecting || self == .undoing { try bank.remove("new") }
-            try bank.catalogue.close()
+            try bank.close()
         }
 
         func run(in folder: String) throws {

@@ -40,7 +40,7 @@ extension AdapterLocation {
         for file in kept {
             let content = try MappedBytes(path: source + "/" + file.name, followLinks: false)
             let copy = try AtomicFile(path: folder + "/" + file.name, expectedSize: content.count)
-            try withExtendedLifetime(content) { try copy.append(content.bytes) }
+            try content.forEachPiece { try copy.append($0) }
             try copy.commit()
         }
         let location = form == .folder ? folder : folder + "/" + (kept.first?.name ?? "")

@@ -54,7 +54,7 @@ extension Bank {
         }
     }
 
-    /// Frobenius norms of the modules of adapters with this base and rank, by role; only where there are enough of them.
+    /// Frobenius norms of the modules of adapters with this base and rank, by module name; of the newest adapters first.
     func peerNorms(base: String, rank: Int) throws -> [String: [Double]] {
         try catalogue.read { db in
             let cursor = try Row.fetchCursor(
@@ -66,7 +66,7 @@ extension Bank {
                     ORDER BY a.id DESC LIMIT 20000
                     """, arguments: [base, rank])
             var norms: [String: [Double]] = [:]
-            while let row = try cursor.next() { norms[ModuleRole.role(of: row[0]), default: []].append(row[1]) }
+            while let row = try cursor.next() { norms[row[0], default: []].append(row[1]) }
             return norms
         }
     }

@@ -73,7 +73,7 @@ extension Bank {
         let descriptor = Glibc.open(root + "/owner", O_RDWR | O_CLOEXEC | O_NOFOLLOW)
         if descriptor >= 0 {
             guard let lock = FileLock.tryExclusive(descriptor: descriptor) else {
-                close(descriptor)
+                Glibc.close(descriptor)
                 return false
             }
             defer { lock.release() }

@@ -11,6 +11,10 @@ struct ModuleInspection {
     let statistics: ModuleStatistics?
 
     init(_ module: LoRAModule) throws {
+        defer {
+            module.a.releasePages()
+            module.b.releasePages()
+        }
         var found: [Failure] = []
         let a = try module.a.statistics()
         let b = try module.b.statistics()

@@ -126,7 +126,12 @@ final class Session {
     /// Lets a command end with a status without an error message.
     func endWith(_ status: Int32) { self.status = ExitStatus.worse(self.status, status) }
 
-    func finish() { progress.end() }
+    /// Puts everything down that was in use.
+    func finish() {
+        progress.end()
+        // The work is done and durable; what cannot be folded in now is folded in by the next command.
+        try? opened?.close()
+    }
 
     // MARK: Input
 
