@@ -68,7 +68,10 @@ let package = Package(
             dependencies: ["WeightFiles", "Tensors", "Diagnostics", "Digests", "CPNG", "CTurboJPEG"],
             swiftSettings: vector),
         .target(
-            name: "Evaluation", dependencies: ["Training", "Tensors", "Diagnostics"], swiftSettings: vector),
+            name: "Evaluation",
+            dependencies: [
+                "Settings", "Training", "Networks", "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics",
+            ], swiftSettings: vector),
         .target(name: "ContinualLearning", dependencies: ["Diagnostics"], swiftSettings: vector),
         .target(
             name: "Networks", dependencies: ["Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics"],
@@ -112,7 +115,11 @@ let package = Package(
         .testTarget(
             name: "TrainingTests", dependencies: ["Training", "WeightFiles", "Tensors", "Diagnostics", "Digests"],
             resources: [.copy("Fixtures")]),
-        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "Training", "Tensors", "Diagnostics"]),
+        .testTarget(
+            name: "EvaluationTests",
+            dependencies: [
+                "Evaluation", "Settings", "Training", "Networks", "Adapters", "WeightFiles", "Tensors", "Diagnostics",
+            ], resources: [.copy("Fixtures")]),
         .testTarget(name: "ContinualLearningTests", dependencies: ["ContinualLearning"]),
         .testTarget(
             name: "NetworksTests",

@@ -26,6 +26,47 @@ public struct TaskMap: Sendable, Hashable {
     }
 }
 
+/// What was predicted for one sample.
+public struct Prediction: Sendable, Hashable {
+    /// Largest logit over all classes; among equal logits the lowest class wins.
+    public var global: Int
+    /// Largest logit within the task of the true class; nil for classes outside every task.
+    public var local: Int?
+    /// The true class.
+    public var label: Int
+    /// Largest softmax probability over all classes.
+    public var confidence: Float
+
+    /// - Parameters:
+    ///   - logits: one number per class.
+    ///   - label: the true class.
+    public init(logits: UnsafeBufferPointer<Float>, label: Int, map: TaskMap) {
+        global = Self.largest(of: logits, among: 0..<logits.count) ?? 0
+        local = map.taskOfClass[label].flatMap { Self.largest(of: logits, among: map.tasks[$0]) }
+        self.label = label
+        confidence = Self.confidence(logits, best: global)
+    }
+
+    private static func largest(of logits: UnsafeBufferPointer<Float>, among classes: some Sequence<Int>) -> Int? {
+        var best: Int?
+        for label in classes {
+            guard let current = best else {
+                best = label
+                continue
+            }
+            if logits[label] > logits[current] || (logits[label] == logits[current] && label < current) { best = label }
+        }
+        return best
+    }
+
+    private static func confidence(_ logits: UnsafeBufferPointer<Float>, best: Int) -> Float {
+        guard !logits.isEmpty else { return 0 }
+        var sum: Double = 0
+        for logit in logits { sum += exponential(Double(logit) - Double(logits[best])) }
+        return Float(1 / sum)
+    }
+}
+
 /// Counts right predictions over all classes and within each sample's own task.
 public struct PredictionTally: Sendable, Hashable {
     public let map: TaskMap
@@ -45,11 +86,15 @@ public struct PredictionTally: Sendable, Hashable {
     ///   - logits: one number per class.
     ///   - label: the true class.
     public mutating func add(logits: UnsafeBufferPointer<Float>, label: Int) {
-        let best = Self.largest(of: logits, among: 0..<logits.count) ?? 0
-        predictions.append(best)
-        localPredictions.append(map.taskOfClass[label].flatMap { Self.largest(of: logits, among: map.tasks[$0]) })
-        labels.append(label)
-        confidences.append(Self.confidence(logits, best: best))
+        add(Prediction(logits: logits, label: label, map: map))
+    }
+
+    /// Adds a prediction that was made with the same tasks.
+    public mutating func add(_ prediction: Prediction) {
+        predictions.append(prediction.global)
+        localPredictions.append(prediction.local)
+        labels.append(prediction.label)
+        confidences.append(prediction.confidence)
     }
 
     public var count: Int { labels.count }
@@ -84,23 +129,4 @@ public struct PredictionTally: Sendable, Hashable {
     }
 
     private static func share(_ part: Int, _ whole: Int) -> Double? { whole > 0 ? Double(part) / Double(whole) : nil }
-
-    private static func largest(of logits: UnsafeBufferPointer<Float>, among classes: some Sequence<Int>) -> Int? {
-        var best: Int?
-        for label in classes {
-            guard let current = best else {
-                best = label
-                continue
-            }
-            if logits[label] > logits[current] || (logits[label] == logits[current] && label < current) { best = label }
-        }
-        return best
-    }
-
-    private static func confidence(_ logits: UnsafeBufferPointer<Float>, best: Int) -> Float {
-        guard !logits.isEmpty else { return 0 }
-        var sum: Double = 0
-        for logit in logits { sum += exponential(Double(logit) - Double(logits[best])) }
-        return Float(1 / sum)
-    }
 }

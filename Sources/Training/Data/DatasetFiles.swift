@@ -85,4 +85,49 @@ enum DatasetFiles {
         }
         return LabelledSamples(store: .texts(texts), labels: labels)
     }
+
+    /// What a column of the text files says about each class.
+    static func classValues(of column: String, in dataset: Dataset) throws -> [String?] {
+        let description = dataset.description
+        var values = [String?](repeating: nil, count: description.classes.count)
+        let ids = Dictionary(
+            description.classes.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+        var columns = description.columns
+        for name in ["train", "test"] {
+            let rows: [DelimitedText.Row]
+            let path: String
+            switch find(name, in: dataset.path) {
+            case .tabSeparated(let file):
+                path = file
+                rows = DelimitedText.tabSeparated(try TextFile.read(file, maximumBytes: 2 << 30))
+            case .commaSeparated(let file):
+                path = file
+                let all = try DelimitedText.commaSeparated(try TextFile.read(file, maximumBytes: 2 << 30), path: file)
+                columns = all.first?.fields ?? []
+                rows = Array(all.dropFirst())
+            default: continue
+            }
+            let textColumn = columns.firstIndex(of: "text") ?? 0
+            guard let place = columns.firstIndex(of: column), place != textColumn,
+                let labelColumn = columns.indices.first(where: { $0 != textColumn })
+            else { break }
+            for row in rows where row.fields.count == columns.count {
+                guard let id = ids[row.fields[labelColumn]] else { continue }
+                guard values[id] == nil || values[id] == row.fields[place] else {
+                    throw Failure(
+                        .dataMalformed, "class '\(row.fields[labelColumn])' has several values of '\(column)'",
+                        path: path, place: "line \(row.line)")
+                }
+                values[id] = row.fields[place]
+            }
+        }
+        guard values.contains(where: { $0 != nil }) else {
+            let known = columns.filter { $0 != "text" }
+            throw Failure(
+                .dataMissing, "the data have no column '\(column)'", path: dataset.path,
+                hint: Spelling.hint(for: column, among: known)
+                    ?? (known.isEmpty ? nil : "columns are: " + known.joined(separator: ", ")))
+        }
+        return values
+    }
 }

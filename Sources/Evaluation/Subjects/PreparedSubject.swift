@@ -1,0 +1,85 @@
+import Adapters
+import Diagnostics
+import LinearAlgebra
+import Networks
+import Tensors
+
+/// How an adapter takes part in a pass.
+public enum Folding: Sendable, CaseIterable {
+    /// Folded where that costs less than the products with the factors.
+    case automatic
+    /// Always beside the weights.
+    case never
+    /// Always added to a copy of the weights.
+    case always
+}
+
+/// A subject that is ready to run: the backbone or a copy of it with the adapter folded in, else the adapter's slot.
+struct PreparedSubject: Sendable {
+    let backbone: Backbone<Float>
+    let mix: AdapterMix<Float>?
+    /// The first layer that differs from the bare backbone; the depth when none does.
+    let firstLayer: Int
+    /// Memory that the subject takes beyond the backbone's.
+    let byteCount: Int
+
+    init(backbone: Backbone<Float>) {
+        self.backbone = backbone
+        mix = nil
+        firstLayer = backbone.description.depth
+        byteCount = 0
+    }
+
+    /// - Parameters:
+    ///   - rows: token rows that will go through.
+    /// - Throws: as `LoRASlot`: `backbone.adapter_mismatch`, `config.feature_unsupported`, `adapter.duplicate_module`.
+    init(
+        _ adapter: Adapter, label: String, on backbone: Backbone<Float>, rows: Int, folding: Folding,
+        memoryLimitBytes: Int
+    ) throws {
+        let slot = try LoRASlot<Float>(adapter, name: label, on: backbone.description)
+        firstLayer = slot.pairs.map(\.site.layer).min() ?? backbone.description.depth
+        if Self.folds(slot, backbone, rows: rows, folding: folding, memoryLimitBytes: memoryLimitBytes) {
+            self.backbone = try backbone.adding(Self.deltas(of: slot))
+            mix = nil
+            byteCount = Self.foldedBytes(backbone)
+        } else {
+            self.backbone = backbone
+            mix = try AdapterMix([slot], on: backbone.description)
+            byteCount = slot.count * 16
+        }
+    }
+
+    /// A copy of the weights and their packed form.
+    private static func foldedBytes(_ backbone: Backbone<Float>) -> Int { backbone.parameters.count * 8 }
+
+    /// Folding costs one product per site and a copy of the weights; running beside costs two thin products per row.
+    private static func folds(
+        _ slot: LoRASlot<Float>, _ backbone: Backbone<Float>, rows: Int, folding: Folding, memoryLimitBytes: Int
+    ) -> Bool {
+        switch folding {
+        case .always: return true
+        case .never: return false
+        case .automatic:
+            guard foldedBytes(backbone) <= memoryLimitBytes else { return false }
+            let once = slot.pairs.reduce(Double(backbone.parameters.count) * 16) {
+                $0 + 4 * Double($1.inputs) * Double($1.outputs) * Double($1.rank)
+            }
+            let beside = slot.pairs.reduce(0.0) { $0 + 2 * Double($1.rank) * Double($1.inputs + $1.outputs) }
+            return beside * Double(rows) > once
+        }
+    }
+
+    /// scale·B·A of every site, in double precision, then rounded once.
+    private static func deltas(of slot: LoRASlot<Float>) throws -> [SiteID: Matrix<Float>] {
+        var result: [SiteID: Matrix<Float>] = [:]
+        for pair in slot.pairs {
+            let a = Matrix(rows: pair.rank, columns: pair.inputs, elements: slot.a(pair).map(Double.init))
+            let b = Matrix(rows: pair.outputs, columns: pair.rank, elements: slot.b(pair).map(Double.init))
+            let delta = try multiply(b, a, alpha: pair.scale)
+            result[pair.site] = Matrix(
+                rows: pair.outputs, columns: pair.inputs, elements: delta.elements.map(Float.init))
+        }
+        return result
+    }
+}
