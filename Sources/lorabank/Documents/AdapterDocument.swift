@@ -43,6 +43,7 @@ enum AdapterDocument {
         .object([
             .init("path", .optional(failure.path)), .init("code", .string(failure.code.name)),
             .init("exit", .integer(Int(failure.code.exitStatus))), .init("message", .string(failure.message)),
+            .init("place", .optional(failure.place)), .init("hint", .optional(failure.hint)),
         ])
     }
 
