@@ -52,7 +52,7 @@ test: setup
 	swift test
 
 test-release: setup
-	swift test -c release -Xswiftc -enable-testing --filter "TensorsTests|LinearAlgebraTests|MergingTests"
+	swift test -c release --scratch-path .build/release-tests -Xswiftc -enable-testing --filter "TensorsTests|LinearAlgebraTests|MergingTests"
 
 crash: setup
 	swift build --product lorabank

@@ -36,7 +36,8 @@ public struct HeatMap: Sendable {
         let cell = max(rowLabels.count, columnLabels.count) <= 20 ? 46 : 14
         let left = labelSpace(rowLabels)
         let top = 34 + labelSpace(columnLabels) * 7 / 10
-        let width = left + cell * columnLabels.count + 50
+        // The last column's label leans to the right, beyond the cells.
+        let width = left + cell * columnLabels.count + max(20, labelSpace(columnLabels) * 7 / 10 - cell / 2)
         let height = top + cell * rowLabels.count + 10
         var text =
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \(width) \(height)\" width=\"\(width)\" "

@@ -9,7 +9,9 @@ enum CompletionText {
             case .zsh: .zsh
             case .fish: .fish
             }
-        let script = LoRABank.completionScript(for: kind)
+        // The argument parser adds a `help` of its own beside ours; one line is enough.
+        let lines = LoRABank.completionScript(for: kind).split(separator: "\n", omittingEmptySubsequences: false)
+        let script = lines.filter { !$0.contains("Show subcommand help information.") }.joined(separator: "\n")
         return script.hasSuffix("\n") ? script : script + "\n"
     }
 }

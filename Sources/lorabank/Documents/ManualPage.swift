@@ -16,14 +16,21 @@ enum ManualPage {
         return text
     }
 
-    /// Backslashes, hyphens that are options, and lines that begin like a request.
+    /// Backslashes, hyphens that are options, characters beyond ASCII, and lines that begin like a request.
     private static func escaped(_ text: String) -> String {
-        var lines: [String] = []
-        for line in text.replacing("\\", with: "\\e").replacing("-", with: "\\-").split(
-            separator: "\n", omittingEmptySubsequences: false)
-        {
-            lines.append(line.hasPrefix(".") || line.hasPrefix("'") ? "\\&" + line : String(line))
+        var plain = ""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\\": plain += "\\e"
+            case "-": plain += "\\-"
+            case _ where scalar.isASCII: plain.unicodeScalars.append(scalar)
+            default:
+                let digits = String(scalar.value, radix: 16, uppercase: true)
+                plain += "\\[u" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits + "]"
+            }
         }
-        return lines.joined(separator: "\n")
+        return plain.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            line.hasPrefix(".") || line.hasPrefix("'") ? "\\&" + line : String(line)
+        }.joined(separator: "\n")
     }
 }
