@@ -9,7 +9,7 @@ import WeightFiles
 final class Session {
     let options: GlobalOptions
     let environment: [String: String]
-    let settings: Settings
+    let settings: RunSettings
     let colours: Colours
     let progress: any Diagnostics.ProgressReporting
     let threads: Int
@@ -24,7 +24,7 @@ final class Session {
     init(_ options: GlobalOptions) throws {
         self.options = options
         environment = ProcessInfo.processInfo.environment
-        settings = try Settings(options, environment: environment)
+        settings = try RunSettings(options, environment: environment)
         colours = Colours(settings.color.value, stream: .output, environment: environment)
         errorColours = Colours(settings.color.value, stream: .error, environment: environment)
         threads = settings.threads.value

@@ -5,7 +5,7 @@ import WeightFiles
 
 /// The settings of one run, each from the first place that has it: options, LORABANK_* variables, the user's file,
 /// defaults. What `lorabank.toml` of the bank sets (policy, limits) stands in no other place.
-struct Settings {
+struct RunSettings {
     /// `option`, `environment`, `user file`, `default`.
     typealias Sourced<Value> = (value: Value, origin: String)
 
@@ -19,19 +19,20 @@ struct Settings {
     init(_ options: GlobalOptions, environment: [String: String]) throws {
         let user = try UserSettings(environment: environment)
         let named = environment["LORABANK_BANK"].flatMap { $0.isEmpty ? nil : $0 }
-        bank = Settings.first(options.bank, named, user.bank) ?? (nil, "default")
+        bank = RunSettings.first(options.bank, named, user.bank) ?? (nil, "default")
         let counted = environment["LORABANK_THREADS"].flatMap { $0.isEmpty ? nil : $0 }
         let threads =
-            try Settings.first(
-                options.threads.map { try Settings.checked($0, "--threads") },
-                counted.map { try Settings.checked(Int($0), "LORABANK_THREADS") }, user.threads)
+            try RunSettings.first(
+                options.threads.map { try RunSettings.checked($0, "--threads") },
+                counted.map { try RunSettings.checked(Int($0), "LORABANK_THREADS") }, user.threads)
         self.threads = threads ?? (min(64, max(1, ProcessInfo.processInfo.activeProcessorCount)), "default")
         color =
-            Settings.first(options.color, nil, user.color.flatMap(GlobalOptions.Colour.init)) ?? (.auto, "default")
+            RunSettings.first(options.color, nil, user.color.flatMap(GlobalOptions.Colour.init)) ?? (.auto, "default")
         progress =
-            Settings.first(options.progress, nil, user.progress.flatMap(GlobalOptions.Progress.init))
+            RunSettings.first(options.progress, nil, user.progress.flatMap(GlobalOptions.Progress.init))
             ?? (.auto, "default")
-        let lockTimeout = Settings.first(options.lockTimeout, nil, user.lockTimeout.map(Double.init)) ?? (10, "default")
+        let lockTimeout =
+            RunSettings.first(options.lockTimeout, nil, user.lockTimeout.map(Double.init)) ?? (10, "default")
         guard lockTimeout.value >= 0, lockTimeout.value.isFinite else {
             throw Failure(.usageBadArgument, "--lock-timeout takes a number of seconds, 0 or more")
         }
