@@ -81,7 +81,7 @@ let package = Package(
             name: "lorabank",
             dependencies: [
                 "Bank", "Governance", "Merging", "Settings", "Adapters", "WeightFiles", "Tensors", "LinearAlgebra",
-                "Reports",
+                "Reports", "Evaluation", "Training", "Networks",
                 "Diagnostics", "Digests", "CVector",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),

@@ -44,7 +44,11 @@ struct LoRABank: ParsableCommand, Documented {
                 name: "Trust",
                 subcommands: [Inspect.self, Approve.self, Reject.self, Revoke.self, Audit.self]),
             CommandGroup(
-                name: "Work", subcommands: [Merge.self, RecipeCommand.self, Compare.self, ReportCommand.self]),
+                name: "Work",
+                subcommands: [
+                    Merge.self, RecipeCommand.self, Compare.self, Eval.self, BackboneCommand.self, DataCommand.self,
+                    ReportCommand.self,
+                ]),
             CommandGroup(name: "Help", subcommands: [Help.self, Errors.self, Completion.self, Version.self]),
         ])
 

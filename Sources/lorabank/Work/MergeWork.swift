@@ -84,6 +84,19 @@ struct MergeWork {
         }
     }
 
+    /// The merged adapter without a place of its own: it lives as long as somebody holds it.
+    func adapter(of recipe: Recipe, options: PlanOptions) throws -> Adapter {
+        let library = try session.library(allowUnapproved: allowUnapproved)
+        let plan = try RecipePlanner(library: library, options: options).plan(recipe)
+        session.show(plan)
+        try notePending(plan)
+        let folder = FileManager.default.temporaryDirectory.appending(path: "lorabank-\(UUID().uuidString)").path
+        // The weights stay mapped after their name is gone.
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        _ = try execute(plan, to: .folder(folder), keeping: nil)
+        return try AdapterReader.read(path: folder)
+    }
+
     /// Merges into a workspace of the bank and enters the result with its lineage.
     private func store(_ plan: RecipePlan, as name: String, tags: [Tag], target: Target) throws -> MergeOutcome {
         let bank = try session.bank(writing: true)
