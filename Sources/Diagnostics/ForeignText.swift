@@ -2,7 +2,8 @@
 public enum ForeignText {
     /// Control characters, bidirectional overrides and other invisible format characters become `\u{1B}`.
     public static func escaped(_ text: String) -> String {
-        guard text.unicodeScalars.contains(where: isUnsafe) else { return text }
+        let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
+        if isPlain || !text.unicodeScalars.contains(where: isUnsafe) { return text }
         var result = ""
         for scalar in text.unicodeScalars {
             if isUnsafe(scalar) {
