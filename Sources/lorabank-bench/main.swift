@@ -1,1 +1,21 @@
-print("lorabank-bench")
+import Diagnostics
+import Foundation
+
+// lorabank-bench METHOD [options]: times a merge of made-up adapters beside a reference run of the same bytes and
+// products, and prints one JSON document.
+
+// A pin to older BLAS kernels is read while the library is loaded: the program starts anew without it.
+if getenv("OPENBLAS_CORETYPE") != nil || getenv("OPENBLAS_L2_SIZE") != nil {
+    unsetenv("OPENBLAS_CORETYPE")
+    unsetenv("OPENBLAS_L2_SIZE")
+    execv("/proc/self/exe", CommandLine.unsafeArgv)
+}
+
+do {
+    let options = try BenchOptions(Array(CommandLine.arguments.dropFirst()))
+    let report = try MergeBenchmark(options).run()
+    print(report.text(.indented(2)))
+} catch let failure as Failure {
+    FileHandle.standardError.write(Data((failure.message + (failure.hint.map { "\n" + $0 } ?? "") + "\n").utf8))
+    exit(Int32(failure.code.exitStatus))
+}
