@@ -37,7 +37,9 @@ struct BenchOptions {
 
     private mutating func set(_ name: String, _ value: String) throws {
         func whole() throws -> Int {
-            guard let number = Int(value), number > 0 else { throw BenchOptions.wrong("\(name): '\(value)' is no count") }
+            guard let number = Int(value), number > 0 else {
+                throw BenchOptions.wrong("\(name): '\(value)' is no count")
+            }
             return number
         }
         switch name {

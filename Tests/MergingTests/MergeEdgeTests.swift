@@ -23,7 +23,8 @@ import Testing
     }
 
     @Test(arguments: methods, [Double.nan, .infinity])
-    func `NaN and infinities are refused with count and place, or count as zero`(_ method: String, _ bad: Double) throws {
+    func `NaN and infinities are refused with count and place, or count as zero`(_ method: String, _ bad: Double) throws
+    {
         var adapters = TestAdapter.set(rows: 12, columns: 20, ranks: [3, 2], seed: 90)
         let clean = adapters
         adapters[1].modules[0].a.values[7] = bad
@@ -141,7 +142,9 @@ import Testing
     // MARK: Missing modules
 
     /// a0 and a1 have x; only a0 has y. Planned from a recipe.
-    static func outcome(_ method: String, missing: String, weights: [Double] = [3, 1]) throws -> (MergeOutcome, [TestAdapter]) {
+    static func outcome(_ method: String, missing: String, weights: [Double] = [3, 1]) throws -> (
+        MergeOutcome, [TestAdapter]
+    ) {
         var random = SplitMix(98)
         let adapters = [
             TestAdapter("a0", [.random("x", 12, 10, 2, &random), .random("y", 9, 8, 2, &random)]),

@@ -103,8 +103,10 @@ import WeightFiles
             let delta = try #require(expected[module + ".delta"] ?? expected[module])
             #expect(golden.excess(try outcome.delta(module), delta) <= 0, "\(module)")
             guard byFactors else { continue }
-            #expect(golden.excess(try outcome.a(module), try #require(expected[module + ".lora_A"])) <= 0, "\(module) A")
-            #expect(golden.excess(try outcome.b(module), try #require(expected[module + ".lora_B"])) <= 0, "\(module) B")
+            #expect(
+                golden.excess(try outcome.a(module), try #require(expected[module + ".lora_A"])) <= 0, "\(module) A")
+            #expect(
+                golden.excess(try outcome.b(module), try #require(expected[module + ".lora_B"])) <= 0, "\(module) B")
         }
         #expect(outcome.record.modules.count == 8)
     }
@@ -147,7 +149,10 @@ import WeightFiles
     @Test func `before 0_21 PEFT applied the scaling twice in the SVD types`() throws {
         let golden = try #require(Self.all.first { $0.id == "peft_ties_svd_d50" })
         var plan = try golden.plan()
-        for i in plan.modules.indices { plan.modules[i].method = "svd"; plan.modules[i].parameters = ["svd_rank": .number(16)] }
+        for i in plan.modules.indices {
+            plan.modules[i].method = "svd"
+            plan.modules[i].parameters = ["svd_rank": .number(16)]
+        }
         plan.compatibility = .peft020
         let outcome = try MergeOutcome.of(plan)
         for module in outcome.record.modules.map(\.name) {
@@ -169,7 +174,9 @@ import WeightFiles
         let golden = try #require(Self.all.first { $0.id == "peft_ties_svd_d50" })
         var plan = try golden.plan()
         plan.operands = [plan.operands[0]]
-        for i in plan.modules.indices { plan.modules[i].operands = [ModuleOperand(operand: 0, weight: -0.5, parameters: [:])] }
+        for i in plan.modules.indices {
+            plan.modules[i].operands = [ModuleOperand(operand: 0, weight: -0.5, parameters: [:])]
+        }
         let outcome = try MergeOutcome.of(plan)
         let module = try #require(plan.operands[0].adapter.modules.first)
         var values = [Double](repeating: 0, count: module.a.count)

@@ -57,7 +57,9 @@ import Testing
     static let seeds: [UInt64] = [1, 2, 3]
 
     @Test(
-        arguments: gramAndSpectral.filter { $0.method != "negate" && $0.parameters["lambda"] == nil && $0.rank == .keep }
+        arguments: gramAndSpectral.filter {
+            $0.method != "negate" && $0.parameters["lambda"] == nil && $0.rank == .keep
+        }
             + [
                 Setting(method: "ties", parameters: ["density": .number(1)]),
                 Setting(method: "magnitude_prune", parameters: ["density": .number(1)]),
@@ -169,11 +171,12 @@ import Testing
         #expect(kept.distance(to: Dense(kept.rows, kept.columns, expected)) < 1e-6)
     }
 
-    @Test(arguments: gramAndSpectral.filter { ["cat", "linear", "task_arithmetic", "svd"].contains($0.method) }
-        + [
-            Setting(method: "ties", parameters: ["density": .number(0.4)]),
-            Setting(method: "ties", parameters: ["density": .number(0.4), "reduce": .text("weighted_mean")]),
-        ])
+    @Test(
+        arguments: gramAndSpectral.filter { ["cat", "linear", "task_arithmetic", "svd"].contains($0.method) }
+            + [
+                Setting(method: "ties", parameters: ["density": .number(0.4)]),
+                Setting(method: "ties", parameters: ["density": .number(0.4), "reduce": .text("weighted_mean")]),
+            ])
     func `weight 0 is absence`(_ setting: Setting) throws {
         let adapters = Self.adapters(8)
         let without = try setting.trial([adapters[0], adapters[2]], weights: [1.5, 0.5]).delta()
@@ -211,7 +214,9 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: folder) }
         var random = SplitMix(70)
         let adapters = [4, 2].enumerated().map { index, rank in
-            TestAdapter("a\(index)", [.random("x.q_proj", 14, 12, rank, &random), .random("x.fc", 20, 14, rank + index, &random)])
+            TestAdapter(
+                "a\(index)",
+                [.random("x.q_proj", 14, 12, rank, &random), .random("x.fc", 20, 14, rank + index, &random)])
         }
         var trial = MergeTrial("tsv_m", adapters)
         trial.rank = .energy(0.9)

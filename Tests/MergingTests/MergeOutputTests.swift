@@ -14,7 +14,9 @@ import Testing
         let spectrum = JacobiSVD(Self.sum)
         let energies = spectrum.sigma.map { $0 * $0 }
         let total = energies.reduce(0, +)
-        func needed(_ share: Double) -> Int { (energies.indices.first { energies[...$0].reduce(0, +) >= share * total } ?? 0) + 1 }
+        func needed(_ share: Double) -> Int {
+            (energies.indices.first { energies[...$0].reduce(0, +) >= share * total } ?? 0) + 1
+        }
         let rank =
             switch rule {
             case .max: 6
@@ -46,8 +48,10 @@ import Testing
         for j in 0..<5 {
             let column = try outcome.b().columns([j])
             let row = try outcome.a().transposed.columns([j])
-            let (b, a) = (split == .sqrt ? sigma[j].squareRoot() : split == .b ? sigma[j] : 1,
-                split == .sqrt ? sigma[j].squareRoot() : split == .a ? sigma[j] : 1)
+            let (b, a) = (
+                split == .sqrt ? sigma[j].squareRoot() : split == .b ? sigma[j] : 1,
+                split == .sqrt ? sigma[j].squareRoot() : split == .a ? sigma[j] : 1
+            )
             #expect(abs(column.norm / b - 1) < 1e-6)
             #expect(abs(row.norm / a - 1) < 1e-6)
             // The entry of largest magnitude of a left vector is positive.
@@ -66,7 +70,8 @@ import Testing
             let outcome = try trial.run()
             #expect(outcome.types.values.allSatisfy { $0 == dtype })
             #expect(try outcome.delta().distance(to: exact.delta()) < epsilon)
-            let error = try zip(exact.a().values + exact.b().values, outcome.a().values + outcome.b().values)
+            let error =
+                try zip(exact.a().values + exact.b().values, outcome.a().values + outcome.b().values)
                 .map { abs($0 - $1) }.max() ?? 0
             #expect(try abs(outcome.module().maxRoundingError - error) <= 1e-6)
         }
@@ -143,7 +148,11 @@ import Testing
         var adapters = Array(Self.adapters.prefix(2))
         let (x, y) = ([1.0, 2, 3, 4], [5.0, -2, 0, 8])
         func saved(_ values: [Double], _ dtype: DType = .f32) throws -> [SavedTensor] {
-            [SavedTensor(name: "classifier.weight", role: .savedModule, tensor: try view(values, [2, 2], dtype, "classifier.weight"))]
+            [
+                SavedTensor(
+                    name: "classifier.weight", role: .savedModule,
+                    tensor: try view(values, [2, 2], dtype, "classifier.weight"))
+            ]
         }
         adapters[0].saved = try saved(x)
         let alone = try MergeTrial("cat", adapters).run()
@@ -163,7 +172,8 @@ import Testing
         #expect(try values(.mean) == [3, 0, 1.5, 6])
         #expect(try values(.weighted) == [2, 1, 2.25, 5])
         adapters[1].saved = [
-            SavedTensor(name: "classifier.weight", role: .savedModule, tensor: try view([1, 2], [2], .f32, "classifier.weight"))
+            SavedTensor(
+                name: "classifier.weight", role: .savedModule, tensor: try view([1, 2], [2], .f32, "classifier.weight"))
         ]
         #expect(failureCode { _ = try values(.mean) } == "merge.shape_mismatch")
     }

@@ -44,14 +44,16 @@ import Testing
         let adapters = TestAdapter.set(rows: 20, columns: 24, ranks: [4, 4], seed: 51)
         let (first, second) = (adapters[0].modules[0].delta, adapters[1].modules[0].delta)
         let merged = try MergeTrial(
-            "pam", adapters, ["share": .number(1), "combine": .text("add"), "alpha": .number(1)]).delta()
+            "pam", adapters, ["share": .number(1), "combine": .text("add"), "alpha": .number(1)]
+        ).delta()
         let svd = JacobiSVD(first)
         for j in 0..<4 {
             let p = (svd.u.columns([j]).transposed * (merged - first) * svd.v.columns([j]))[0, 0]
             #expect(p > -1e-6 * svd.sigma[0])
         }
         let plain = try MergeTrial(
-            "pam", adapters, ["share": .number(0), "combine": .text("add"), "alpha": .number(0.3)]).delta()
+            "pam", adapters, ["share": .number(0), "combine": .text("add"), "alpha": .number(0.3)]
+        ).delta()
         #expect(plain.distance(to: first + 0.3 * second) < 1e-6)
         #expect(try MergeTrial("pam", [adapters[0]]).delta().distance(to: first) < 1e-6)
     }
@@ -76,7 +78,8 @@ import Testing
             let k = Int(0.5 * Double(state.count) + 1e-9)
             let limit = state.map(abs).sorted(by: >)[k - 1]
             let shares: (Double, Double) =
-                how == "add" ? (1, 0.1) : how == "pair_mean" ? (0.5, 0.5) : (Double(t) / Double(t + 1), 1 / Double(t + 1))
+                how == "add"
+                ? (1, 0.1) : how == "pair_mean" ? (0.5, 0.5) : (Double(t) / Double(t + 1), 1 / Double(t + 1))
             state = state.indices.map { e in
                 let (old, new) = (Double(state[e]), weights[t] * Double(entries[t][e]))
                 let resolved = abs(state[e]) >= limit && old * new < 0 ? gamma * new : new
@@ -99,15 +102,21 @@ import Testing
         func adapter(_ name: String) -> TestAdapter {
             let a = start + 0.3 * random.matrix(3, 15)
             return TestAdapter(
-                name, [TestModule("m", b: random.matrix(11, 3), a: Dense(3, 15, a.values.map { Double(Float($0)) }), scale: 2)])
+                name,
+                [
+                    TestModule(
+                        "m", b: random.matrix(11, 3), a: Dense(3, 15, a.values.map { Double(Float($0)) }), scale: 2)
+                ])
         }
         let adapters = [adapter("a"), adapter("b")]
         func reference(_ x: Dense, _ y: Dense, slow: Bool) -> Dense {
             let limit = x.values.map(abs).sorted(by: >)[Int(0.5 * Double(x.values.count) + 1e-9) - 1]
-            return Dense(x.rows, x.columns, zip(x.values, y.values).map { old, new in
-                let opposes = abs(old) >= limit && old * new < 0
-                return 0.5 * old + 0.5 * (opposes ? (slow ? old : 0) : new)
-            })
+            return Dense(
+                x.rows, x.columns,
+                zip(x.values, y.values).map { old, new in
+                    let opposes = abs(old) >= limit && old * new < 0
+                    return 0.5 * old + 0.5 * (opposes ? (slow ? old : 0) : new)
+                })
         }
         let (first, second) = (adapters[0].modules[0], adapters[1].modules[0])
         let root = 2.0.squareRoot()

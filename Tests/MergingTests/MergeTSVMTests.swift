@@ -87,7 +87,8 @@ import Testing
         }
         let blocks = [block(0..<4), block(4..<7)]
         let merged = try MergeTrial(
-            "tsv_m", blocks.enumerated().map { TestAdapter("b\($0)", [$1]) }, weights: [1, -3]).delta()
+            "tsv_m", blocks.enumerated().map { TestAdapter("b\($0)", [$1]) }, weights: [1, -3]
+        ).delta()
         #expect(merged.distance(to: blocks[0].delta + -3 * blocks[1].delta) < 1e-6)
     }
 

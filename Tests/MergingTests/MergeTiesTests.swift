@@ -10,7 +10,8 @@ import Testing
     static func integerAdapters(_ count: Int, seed: UInt64) -> [TestAdapter] {
         var random = SplitMix(seed)
         func small(_ rows: Int, _ columns: Int, _ limit: Int) -> Dense {
-            Dense(rows, columns, (0..<rows * columns).map { _ in Double(Int.random(in: -limit...limit, using: &random)) })
+            Dense(
+                rows, columns, (0..<rows * columns).map { _ in Double(Int.random(in: -limit...limit, using: &random)) })
         }
         return (0..<count).map { index in
             TestAdapter(
@@ -37,7 +38,8 @@ import Testing
                 func floats(_ x: Dense) -> Matrix<Float> {
                     Matrix(rows: x.rows, columns: x.columns, elements: x.values.map(Float.init))
                 }
-                return try LowRankFactors(b: floats(module.b), a: floats(module.a), scale: module.scale).dense().elements
+                return try LowRankFactors(b: floats(module.b), a: floats(module.a), scale: module.scale).dense()
+                    .elements
             }
         }
     }
@@ -180,12 +182,14 @@ import Testing
     func `a trim keeps floor(density·N) entries`(_ density: Double) throws {
         var random = SplitMix(31)
         let adapter = TestAdapter("a", [.random("m", 20, 10, 4, &random)])
-        var trial = MergeTrial("magnitude_prune", [adapter], ["density": .number(density), "tie_break": .text("exact")])
+        var trial = MergeTrial(
+            "magnitude_prune", [adapter], ["density": .number(density), "tie_break": .text("exact")])
         trial.rank = .keep
         let kept = try trial.delta().values.count { $0 != 0 }
         let expected = [0: 0, 1.0 / 200: 1, 0.1: 20, 0.2: 40, 0.3: 60, 1 - 1.0 / 200: 199, 1: 200][density]
         #expect(kept == expected)
-        let constant = TestModule("m", b: Dense(20, 1, .init(repeating: 1, count: 20)), a: Dense(1, 10, .init(repeating: 2, count: 10)))
+        let constant = TestModule(
+            "m", b: Dense(20, 1, .init(repeating: 1, count: 20)), a: Dense(1, 10, .init(repeating: 2, count: 10)))
         trial.adapters = [TestAdapter("c", [constant])]
         #expect(try trial.delta().values.count { $0 != 0 } == expected)
         trial.parameters["tie_break"] = .text("threshold")
@@ -210,7 +214,9 @@ import Testing
                 let x = entries.map { Double($0[module][e]) }
                 let sum = x.reduce(0, +)
                 #expect(value == 0 || (value > 0) == (sum >= 0))
-                if x.allSatisfy({ $0 > 0 }) || x.allSatisfy({ $0 < 0 }) { #expect(abs(value - sum / 3) <= 1e-6 * abs(sum)) }
+                if x.allSatisfy({ $0 > 0 }) || x.allSatisfy({ $0 < 0 }) {
+                    #expect(abs(value - sum / 3) <= 1e-6 * abs(sum))
+                }
             }
         }
     }

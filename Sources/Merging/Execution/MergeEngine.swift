@@ -69,13 +69,15 @@ struct MergeRun {
         let others = OtherTensors(plan: plan)
         let saved = try others.saved()
         let sink = try writer.open(layout(tasks, merged, saved), base: base, source: plan.operands.first?.adapter)
-        let modules = try write(tasks, merged, saved, FactorForming(zeroNonFinite: plan.zeroNonFinite, spool: spool), sink)
+        let modules = try write(
+            tasks, merged, saved, FactorForming(zeroNonFinite: plan.zeroNonFinite, spool: spool), sink)
         if workers.isCancelled() { throw CancellationError() }
         let bytes = try sink.commit()
         let elapsed = (clock.now - start).components
         return MergeRecord(
             modules: modules, savedTensors: saved.map(\.name), dtype: dtype, weightsPath: writer.weightsPath,
-            bytes: bytes, replacedEntries: replaced, warnings: replaced > 0 ? ["\(replaced) NaN or infinite entries were set to zero"] : [],
+            bytes: bytes, replacedEntries: replaced,
+            warnings: replaced > 0 ? ["\(replaced) NaN or infinite entries were set to zero"] : [],
             seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
     }
 
@@ -180,7 +182,9 @@ struct MergeRun {
             try encoded.a.withUnsafeBytes { try sink.write($0, as: .a(module: index)) }
             try encoded.b.withUnsafeBytes { try sink.write($0, as: .b(module: index)) }
             if let bias = try others.bias(task, module) {
-                try encoder.encode(bias: bias, task: task).withUnsafeBytes { try sink.write($0, as: .bias(module: index)) }
+                try encoder.encode(bias: bias, task: task).withUnsafeBytes {
+                    try sink.write($0, as: .bias(module: index))
+                }
             }
             records.set(record(task, module, frobenius, encoded.maxError), at: index)
             progress.advance(by: 1)

@@ -205,9 +205,11 @@ struct ModuleAnalysis: Sendable {
 
     func elementWork(_ task: ModuleTask, _ rule: ElementRule) -> ElementWork {
         let stack = FactorStack(task, zeroNonFinite: plan.zeroNonFinite)
-        let height = blockHeight ?? ElementSource.blockHeight(
-            rows: task.rows, columns: task.columns, operands: task.operands.count,
-            memoryLimit: plan.memoryLimitBytes / max(1, plan.threads))
+        let height =
+            blockHeight
+            ?? ElementSource.blockHeight(
+                rows: task.rows, columns: task.columns, operands: task.operands.count,
+                memoryLimit: plan.memoryLimitBytes / max(1, plan.threads))
         return ElementWork(rule: rule, rows: task.rows, columns: task.columns) {
             try ElementSource(stack, blockHeight: height)
         }
@@ -246,7 +248,8 @@ struct ModuleAnalysis: Sendable {
         _ recompressor: Recompressor
     ) throws -> (Recompressor.Result, ElementState) {
         let needsMatrix = recompressor.rule.rule == .keep
-        if needsMatrix || Recompressor.fits(rows: task.rows, columns: task.columns, memoryLimit: plan.memoryLimitBytes) {
+        if needsMatrix || Recompressor.fits(rows: task.rows, columns: task.columns, memoryLimit: plan.memoryLimitBytes)
+        {
             return try budget.reserving(Recompressor.bytes(rows: task.rows, columns: task.columns)) {
                 let (matrix, final) = try rule.dense(source, state)
                 guard ValueScan.sumOfSquares(of: matrix).isFinite else { throw task.nonFiniteResult }

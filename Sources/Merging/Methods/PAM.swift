@@ -10,7 +10,8 @@ extension MergeMethod {
             id: "pam", title: "Aligned merging",
             summary: "Adds adapters one after the other and removes from each newcomer what opposes the important "
                 + "directions, entries or factor entries of what is there already.",
-            exactness: .spectral, source: "PAM, Sokar et al. 2025, arXiv 2506.03189; direction-wise form of this project",
+            exactness: .spectral,
+            source: "PAM, Sokar et al. 2025, arXiv 2506.03189; direction-wise form of this project",
             parameters: [
                 .weight, .lambda(),
                 ParameterDeclaration(
@@ -42,7 +43,8 @@ extension MergeMethod {
             case .direction: return .spectral { _, space in try pam.mergeCores(space) }
             case .delta: return .elements { _ in pam.elementRule() }
             case .factor:
-                return .factors(rank: { try $0.commonRank() }, merge: { context, pairs in try pam.merge(pairs, context) })
+                return .factors(
+                    rank: { try $0.commonRank() }, merge: { context, pairs in try pam.merge(pairs, context) })
             }
         },
         output: { context in
@@ -106,7 +108,8 @@ struct PAM: Sendable {
             let svd = try supportSVD(state)
             let important = svd.truncated(to: Int((share * Double(svd.sigma.count) - 1e-9).rounded(.up)))
             var newcomer = try space.core(t).scaled(by: weights[t])
-            let projections = try multiply(multiply(important.u, newcomer, transposeA: true), important.vt, transposeB: true)
+            let projections = try multiply(
+                multiply(important.u, newcomer, transposeA: true), important.vt, transposeB: true)
             let removed = important.sigma.indices.map { j in -(1 - remaining) * min(projections[j, j], 0) }
             newcomer = newcomer.adding(try multiply(important.u.scalingColumns(by: removed), important.vt))
             let shares = shares(t + 1)

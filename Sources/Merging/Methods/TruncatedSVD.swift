@@ -3,7 +3,8 @@ extension MergeMethod {
     static let svd = MergeMethod(
         MethodDescription(
             id: "svd", title: "Truncated weighted sum",
-            summary: "The best approximation of the weighted sum with a given rank (default: the largest rank among the "
+            summary:
+                "The best approximation of the weighted sum with a given rank (default: the largest rank among the "
                 + "adapters; output.rank: {energy: 0.99} adapts it to the data).",
             exactness: .spectral, source: "Eckart–Young; PEFT add_weighted_adapter, combination_type svd",
             parameters: [

@@ -28,7 +28,10 @@ struct MergeTrial {
     var memoryLimit = 1 << 30
     var blockHeight: Int?
 
-    init(_ method: String, _ adapters: [TestAdapter], weights: [Double] = [], _ parameters: [String: ParameterValue] = [:]) {
+    init(
+        _ method: String, _ adapters: [TestAdapter], weights: [Double] = [],
+        _ parameters: [String: ParameterValue] = [:]
+    ) {
         (self.method, self.adapters, self.weights, self.parameters) = (method, adapters, weights, parameters)
     }
 

@@ -45,7 +45,8 @@ struct ElementSource: Sendable {
     func forEachBlock(_ body: (Range<Int>, ElementChunk) throws -> Void) throws {
         let size = blockHeight * columns
         try withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, size * updates.count)) { entries in
-            try withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>.self, capacity: updates.count) { pointers in
+            try withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>.self, capacity: updates.count) {
+                pointers in
                 guard let base = entries.baseAddress else { return }
                 for i in updates.indices { pointers[i] = base + i * size }
                 for start in stride(from: 0, to: rows, by: blockHeight) {
@@ -81,10 +82,12 @@ extension ElementRule {
     /// - Returns: the state at the end, with the counts of trimmed entries.
     @discardableResult
     func forEachMergedBlock(
-        _ source: ElementSource, _ state: ElementState, _ body: (Range<Int>, UnsafeMutableBufferPointer<Float>) throws -> Void
+        _ source: ElementSource, _ state: ElementState,
+        _ body: (Range<Int>, UnsafeMutableBufferPointer<Float>) throws -> Void
     ) throws -> ElementState {
         var state = state
-        try withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, source.blockHeight * source.columns)) { result in
+        try withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, source.blockHeight * source.columns)) {
+            result in
             guard let merged = result.baseAddress else { return }
             try source.forEachBlock { range, chunk in
                 merge(chunk, &state, merged)
@@ -113,7 +116,8 @@ extension ElementRule {
             rows: first.rows, columns: first.columns, updates: matrices.map { .dense($0) },
             blockHeight: max(1, first.rows))
         let work = ElementWork(rule: self, rows: first.rows, columns: first.columns) { source }
-        let states = try ElementStatistics(works: [work], workers: Workers(threads: 1, isCancelled: { false })).collect()
+        let states = try ElementStatistics(works: [work], workers: Workers(threads: 1, isCancelled: { false }))
+            .collect()
         return try dense(source, states[0]).matrix
     }
 }

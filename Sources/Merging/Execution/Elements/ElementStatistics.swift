@@ -187,7 +187,8 @@ struct ElementStatistics {
     ) throws {
         var state = initial
         let source = try works[work].load()
-        try withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, source.blockHeight * source.columns)) { derived in
+        try withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, source.blockHeight * source.columns)) {
+            derived in
             try source.forEachBlock { _, chunk in
                 if workers.isCancelled() { throw CancellationError() }
                 for (index, selection) in own.enumerated() {

@@ -47,7 +47,8 @@ struct FactorStack: Sendable {
                 guard case .factors(_, let b) = operand.content, let from = scratch.baseAddress else { continue }
                 let rank = operand.rank
                 let elements = range.lowerBound * rank..<range.upperBound * rank
-                try load(b, elements, of: operand, into: UnsafeMutableBufferPointer(rebasing: scratch[..<elements.count]))
+                try load(
+                    b, elements, of: operand, into: UnsafeMutableBufferPointer(rebasing: scratch[..<elements.count]))
                 for row in 0..<range.count {
                     let to = target + row * totalRank + place.lowerBound
                     to.update(from: from + row * rank, count: rank)
@@ -97,7 +98,8 @@ struct FactorStack: Sendable {
 
     /// Converts a stretch of a tensor and deals with NaN and infinities.
     func load<S: StackScalar>(
-        _ tensor: TensorView, _ elements: Range<Int>, of operand: DeltaOperand, into target: UnsafeMutableBufferPointer<S>
+        _ tensor: TensorView, _ elements: Range<Int>, of operand: DeltaOperand,
+        into target: UnsafeMutableBufferPointer<S>
     ) throws {
         try S.copy(tensor, elements, into: target)
         guard S.firstNonFinite(UnsafeBufferPointer(target)) != nil else { return }

@@ -125,7 +125,8 @@ struct TaskBuilder {
                 .mergeDoraNeedsBase, "adapter '\(adapter)' is a DoRA adapter: its update depends on the base weights",
                 place: module.name, hint: "convert it with the base model first")
         }
-        let same = module.kind == model.kind && module.deltaShape == model.deltaShape
+        let same =
+            module.kind == model.kind && module.deltaShape == model.deltaShape
             && module.flatRows == model.flatRows && module.flatColumns == model.flatColumns
             && module.fanInFanOut == model.fanInFanOut
         guard same else {

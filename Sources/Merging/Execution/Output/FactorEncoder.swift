@@ -23,7 +23,9 @@ struct FactorEncoder: Sendable {
         let pair = dtype == .f16 ? try withinHalfRange(pair, task) : pair
         var rounding = Rounding()
         let a = try bytes(count: rank * pair.a.columns) { target in
-            try pair.a.elements.withUnsafeBufferPointer { rounding.merge(try FloatConversion.narrow($0, to: dtype, into: target)) }
+            try pair.a.elements.withUnsafeBufferPointer {
+                rounding.merge(try FloatConversion.narrow($0, to: dtype, into: target))
+            }
         }
         let b = try bytes(count: pair.b.rows * rank) { target in
             try encodeRows(pair.b, stride: rank, into: target, &rounding)
@@ -84,7 +86,8 @@ struct FactorEncoder: Sendable {
         let limit = FactorEncoder.largestHalf
         guard largestA > limit || largestB > limit else { return pair }
         let excess = max(largestA, largestB) / limit
-        let factor = Float(sign: .plus, exponent: Int(excess.exponent) + (excess.significand > 1 ? 1 : 0), significand: 1)
+        let factor = Float(
+            sign: .plus, exponent: Int(excess.exponent) + (excess.significand > 1 ? 1 : 0), significand: 1)
         guard min(largestA, largestB) * factor <= limit else { throw overflow(task) }
         task.context.remarks.add("A and B were rescaled by \(factor) against each other to fit into F16")
         let toA = largestA > limit ? 1 / factor : factor

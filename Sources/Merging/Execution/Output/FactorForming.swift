@@ -16,8 +16,10 @@ struct FactorForming: Sendable {
             pair = FactorPair(a: Matrix(rows: 1, columns: task.columns), b: Matrix(rows: task.rows, columns: 1))
         case .concatenation(let scalings): pair = try concatenate(stack, scalings)
         case .projection(let handle, let precise):
-            pair = precise
-                ? try project(stack, merged, handle, as: Double.self) : try project(stack, merged, handle, as: Float.self)
+            pair =
+                precise
+                ? try project(stack, merged, handle, as: Double.self)
+                : try project(stack, merged, handle, as: Float.self)
         case .stored(let handle): pair = try stored(task, merged, handle)
         case .factorwise: pair = try factorwise(task, stack)
         case .deferred(let form): pair = try form()
@@ -54,7 +56,9 @@ struct FactorForming: Sendable {
         guard factor != 1 else { return }
         let columns = matrix.columns
         matrix.elements.withUnsafeMutableBufferPointer { values in
-            for i in rows.lowerBound * columns..<rows.upperBound * columns { values[i] = Float(Double(values[i]) * factor) }
+            for i in rows.lowerBound * columns..<rows.upperBound * columns {
+                values[i] = Float(Double(values[i]) * factor)
+            }
         }
     }
 

@@ -58,7 +58,8 @@ struct Recompressor: Sendable {
     func compress(streamed op: some StreamedOperator, total: Double) throws -> Result {
         try randomised(op, total: total) {
             throw Failure(
-                .ioTooLarge, "keeping this share of a \(op.rows)×\(op.columns) update needs its full decomposition, "
+                .ioTooLarge,
+                "keeping this share of a \(op.rows)×\(op.columns) update needs its full decomposition, "
                     + "which exceeds the memory limit", place: module,
                 hint: "raise limits.memory, or ask for a fixed rank")
         }

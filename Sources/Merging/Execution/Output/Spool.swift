@@ -67,7 +67,9 @@ final class Spool: Sendable {
     func read(_ handle: Handle, at offset: Int, into target: UnsafeMutableRawBufferPointer) throws {
         switch handle {
         case .memory(let bytes):
-            bytes.withUnsafeBytes { target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + target.count])) }
+            bytes.withUnsafeBytes {
+                target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + target.count]))
+            }
         case .file(let start, _):
             let descriptor = state.withLock { $0.descriptor }
             var done = 0
@@ -85,7 +87,10 @@ final class Spool: Sendable {
         _ handle: Handle, at offset: Int, count: Int, of type: Element.Type
     ) throws -> [Element] {
         try [Element](unsafeUninitializedCapacity: count) { buffer, initialized in
-            try read(handle, at: offset, into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<(count * MemoryLayout<Element>.stride)]))
+            try read(
+                handle, at: offset,
+                into: UnsafeMutableRawBufferPointer(
+                    rebasing: UnsafeMutableRawBufferPointer(buffer)[..<(count * MemoryLayout<Element>.stride)]))
             initialized = count
         }
     }
@@ -94,7 +99,8 @@ final class Spool: Sendable {
         var template = Array("\(folder)/.lorabank-spool-XXXXXX".utf8CString)
         let descriptor = mkstemp(&template)
         guard descriptor >= 0 else {
-            throw Failure(.ioFailed, "cannot create a temporary file: \(String(cString: strerror(errno)))", path: folder)
+            throw Failure(
+                .ioFailed, "cannot create a temporary file: \(String(cString: strerror(errno)))", path: folder)
         }
         unlink(template)
         return descriptor
