@@ -61,7 +61,9 @@ crash: setup
 # An environment may pin OpenBLAS to slow kernels: figures are taken without the pins.
 bench: setup
 	swift build -c release --product lorabank-bench
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE .build/release/lorabank-bench
+	@for run in "tsv_m" "cat" "svd" "task_arithmetic" "ties --layers 1"; do \
+		env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE .build/release/lorabank-bench $$run || exit 1; \
+	done
 
 $(INTEROP)/bin/python:
 	python3 -m venv $(INTEROP)
