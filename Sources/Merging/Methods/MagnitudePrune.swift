@@ -14,21 +14,11 @@ extension MergeMethod {
         .elements { context in
             let lambda = try context.number("lambda")
             return ElementRule(
-                trim: try MagnitudeTrim(
+                try MagnitudeTrim(
                     context, densities: context.densities(), scope: context.word("trim_scope"),
                     tieBreak: context.word("tie_break")),
                 coefficients: context.weights.map { lambda * $0 })
         })
-}
-
-extension ElementRule {
-    /// Trim, then Σ c_i X_i, added in double precision in recipe order.
-    init(trim: MagnitudeTrim, coefficients: [Double]) {
-        self.init(rounds: trim.rounds, needsWholeRows: trim.needsWholeRows) { chunk, state, output in
-            trim.apply(chunk, &state)
-            WeightedEntries.sum(chunk, coefficients, into: output)
-        }
-    }
 }
 
 /// Σ c_i X_i over the entries of a chunk.

@@ -33,7 +33,7 @@ extension MergeMethod {
                 votes: context.weights, weights: context.weights, vote: try context.word("elect"),
                 reduction: try context.word("reduce"), scale: try context.number("lambda"))
             return ElementRule(
-                trim: trim, election: election, zeroSign: try context.word("zero_sign"),
+                trim, election: election, zeroSign: try context.word("zero_sign"),
                 scope: try context.tallyScope())
         })
 }
@@ -52,25 +52,5 @@ extension MethodContext {
     func tallyScope() throws -> SelectionScope {
         try word("trim_scope", as: MagnitudeTrim.Scope.self) == .adapter
             ? .adapter(SelectionScope.ScopeKey(operand: -1, share: 0)) : .tensor
-    }
-}
-
-extension ElementRule {
-    /// Trim, elect, merge.
-    init(trim: MagnitudeTrim, election: SignElection, zeroSign: SignElection.ZeroSign, scope: SelectionScope) {
-        var rounds = trim.rounds
-        let balance = rounds.count
-        if zeroSign == .majority {
-            rounds.append(
-                .tally(scope: scope) { chunk, state in
-                    trim.apply(chunk, &state)
-                    return election.balance(chunk)
-                })
-        }
-        self.init(rounds: rounds, needsWholeRows: trim.needsWholeRows) { chunk, state, output in
-            trim.apply(chunk, &state)
-            let draw: Double = zeroSign == .plus || state.tallies[balance] > 0 ? 1 : -1
-            election.merge(chunk, zeroSign: draw, into: output)
-        }
     }
 }

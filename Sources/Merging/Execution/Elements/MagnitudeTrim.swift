@@ -18,12 +18,18 @@ struct MagnitudeTrim: Sendable {
         case floor
         /// Truncation of the float64 product, as other tools do.
         case truncate
+        /// The same, but at least 1 (mergekit's ties).
+        case truncateToOne
+        /// The same and one more: the authors of TIES keep everything from the (N−k)-th smallest magnitude on.
+        case oneMore
 
         func count(density: Double, of entries: Int) -> Int {
             let product = density * Double(entries)
             return switch self {
             case .floor: min(entries, Int((product + 1e-9).rounded(.down)))
             case .truncate: min(entries, Int(product))
+            case .truncateToOne: min(entries, max(1, Int(product)))
+            case .oneMore: min(entries, Int(product) + 1)
             }
         }
     }
@@ -33,13 +39,14 @@ struct MagnitudeTrim: Sendable {
         case dropAll
         /// Position of the threshold in the selection round.
         case select(slot: Int)
-        /// k per row.
-        case perRow(Int)
+        /// Share of every row.
+        case perRow(Double)
     }
 
     private let actions: [Action]
     private let selections: [MagnitudeSelection]
     private let tieBreak: TieBreak
+    private let rounding: Rounding
 
     /// Densities per operand, each in 0…1; 1 keeps an operand bit by bit, 0 drops it with a remark.
     init(
@@ -54,7 +61,7 @@ struct MagnitudeTrim: Sendable {
                 context.remarks.add("density 0 drops '\(context.adapterNames[operand])' altogether")
                 actions.append(.dropAll)
             } else if scope == .row {
-                actions.append(.perRow(rounding.count(density: density, of: context.columns)))
+                actions.append(.perRow(density))
             } else {
                 let key = SelectionScope.ScopeKey(operand: context.operandIndices[operand], share: density)
                 actions.append(.select(slot: selections.count))
@@ -68,6 +75,7 @@ struct MagnitudeTrim: Sendable {
         self.actions = actions
         self.selections = selections
         self.tieBreak = tieBreak
+        self.rounding = rounding
     }
 
     /// The rounds that the trim needs; its thresholds are those of round 0.
@@ -89,8 +97,9 @@ struct MagnitudeTrim: Sendable {
                 state.trimmed += chunk.count
             case .select(let slot):
                 state.trimmed += MagnitudeTrim.drop(values, chunk.count, &state.thresholds[0][slot])
-            case .perRow(let k):
-                state.trimmed += trimRows(values, chunk, k: k)
+            case .perRow(let density):
+                state.trimmed += trimRows(
+                    values, chunk, k: rounding.count(density: density, of: chunk.columns))
             }
         }
     }

@@ -3,14 +3,14 @@ extension MergeMethod {
     /// A combination type of `compat: peft`. One adapter alone always uses `linear`, whatever type is asked for.
     static func peft(
         id: String, title: String, summary: String, exactness: ExactnessClass, parameters: [ParameterDeclaration],
-        cost: String, rule: MergeRule,
+        random: Bool = false, cost: String, rule: MergeRule,
         output: @escaping @Sendable (MethodContext) throws -> OutputPreference = { _ in OutputPreference() }
     ) -> MergeMethod {
         MergeMethod(
             MethodDescription(
                 id: id, title: title, summary: summary, exactness: exactness, compatibilities: [.peft, .peft020],
                 source: "peft 0.21.2, tuners/lora/model.py and utils/merge_utils.py",
-                parameters: [.weight] + parameters, dropsZeroWeight: false, cost: cost),
+                parameters: [.weight] + parameters, random: random, dropsZeroWeight: false, cost: cost),
             choosing: { context in context.isAlone ? peftLinearRule : rule },
             output: { context in context.isAlone ? OutputPreference() : try output(context) })
     }
@@ -57,12 +57,16 @@ extension MethodContext {
         MagnitudeTrim(self, densities: try densities(), scope: .tensor, tieBreak: .exact, rounding: .truncate)
     }
 
-    /// PEFT's TIES on one list of tensors: election on pruned, unweighted tensors; weights multiply, the divisor counts.
+    /// PEFT's TIES on one list of tensors.
     func peftTies(_ weights: [Double]) throws -> ElementRule {
-        let election = SignElection(
+        ElementRule(try peftTrim(), election: try peftElection(weights))
+    }
+
+    /// Election on pruned, unweighted tensors; weights multiply, the divisor counts.
+    func peftElection(_ weights: [Double]) throws -> SignElection {
+        SignElection(
             votes: weights.map { _ in 1 }, weights: weights,
             vote: try word("majority_sign_method", as: PEFTVote.self).vote, reduction: .mean, scale: 1)
-        return ElementRule(trim: try peftTrim(), election: election, zeroSign: .plus, scope: .tensor)
     }
 
     /// The rank of a factor-wise result. PEFT refuses adapters whose largest ranks differ.

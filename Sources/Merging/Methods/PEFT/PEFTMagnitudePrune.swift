@@ -13,8 +13,8 @@ extension MergeMethod {
                 let weights = context.factorWeights(scaled: true)
                 let trim = try context.peftTrim()
                 return FactorPair(
-                    a: try ElementRule(trim: trim, coefficients: weights.map(\.a)).applied(to: padded.map(\.a)),
-                    b: try ElementRule(trim: trim, coefficients: weights.map(\.b)).applied(to: padded.map(\.b)))
+                    a: try ElementRule(trim, coefficients: weights.map(\.a)).applied(to: padded.map(\.a)),
+                    b: try ElementRule(trim, coefficients: weights.map(\.b)).applied(to: padded.map(\.b)))
             }))
 
     /// Magnitude pruning of the updates, their weighted sum, then the SVD of the result.
@@ -24,6 +24,6 @@ extension MergeMethod {
         exactness: .elementwise, parameters: [.peftDensity, .svdRank, .svdClamp],
         cost: "three passes over all m·n entries, then a truncated SVD",
         rule: .elements { context in
-            ElementRule(trim: try context.peftTrim(), coefficients: context.denseWeights)
+            ElementRule(try context.peftTrim(), coefficients: context.denseWeights)
         }, output: peftSVDOutput)
 }
