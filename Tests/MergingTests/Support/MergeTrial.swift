@@ -23,6 +23,7 @@ struct MergeTrial {
     var others = OthersRule.error
     var zeroNonFinite = false
     var padRanks = false
+    var post: [PostStepPlan] = []
     var seed: UInt64? = 7
     var threads = 1
     var memoryLimit = 1 << 30
@@ -51,7 +52,7 @@ struct MergeTrial {
             modules: modules, missing: missing, others: others, zeroNonFinite: zeroNonFinite,
             allowBaseMismatch: false, seed: seed, memoryLimitBytes: memoryLimit, threads: threads,
             output: OutputPlan(rank: rank, precision: precision, split: split, uniform: uniform),
-            padRanks: padRanks)
+            padRanks: padRanks, post: post)
     }
 
     func run() throws -> MergeOutcome { try MergeOutcome.of(try plan(), blockHeight: blockHeight) }
