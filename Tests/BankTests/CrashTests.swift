@@ -109,8 +109,8 @@ import Testing
             try FaultPoint.$localPlan.withValue(plan) { try RiskyWork.importing.run(in: folder.path) }
             let trace = plan.trace
             let commit = try #require(trace.firstIndex(of: "commit"))
-            // …, write and synchronise the archive, name it, synchronise tmp, name it in objects, synchronise that folder.
-            let last = trace[..<commit].suffix(4)
+            // …, write and synchronise the archive, name it, name it in objects, synchronise that folder.
+            let last = trace[..<commit].suffix(8)
             #expect(last.contains("rename") && last.last == "fsync", "\(trace)")
             #expect(trace[..<commit].contains("pwrite"))
             #expect(trace[commit...].allSatisfy { $0 == "commit" || $0 == "unlink" || $0 == "rmdir" })

@@ -267,3 +267,21 @@ import Testing
         #expect(try workspace.commit(product("m")).version == 1)
     }
 }
+
+@Suite struct PeerTests {
+    @Test func `a norm far from those of its peers in the bank is a finding`() throws {
+        let folder = try TemporaryFolder()
+        let bank = try folder.newBank()
+        for seed in 1...20 { try bank.importSample("peer\(seed)", seed: seed, in: folder) }
+        let norms = try bank.peerNorms(base: "tiny/base", rank: 2)
+        #expect(norms.keys.sorted() == ["model.layers.0.q_proj", "model.layers.0.v_proj"])
+        #expect(norms.values.allSatisfy { $0.count == 20 && $0.allSatisfy { $0 > 0 } })
+        #expect(try bank.peerNorms(base: "tiny/base", rank: 3).isEmpty)
+        let usual = try bank.importSample("usual", seed: 99, in: folder)
+        #expect(!usual.findings.contains { $0.code == "weights.outlier" })
+        let location = try SampleAdapter(seed: 100, alpha: 4_000_000).write(to: folder.file("odd"))
+        let odd = try bank.importAdapter(location)
+        #expect(odd.findings.filter { $0.code == "weights.outlier" }.count == 2)
+        #expect(try bank.find("finding:weights").map(\.name) == ["odd"])
+    }
+}

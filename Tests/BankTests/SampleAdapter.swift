@@ -32,6 +32,7 @@ struct SampleAdapter {
     var rank = 2
     var width = 6
     var base = "tiny/base"
+    var alpha = 4
     var extraFiles: [String: String] = [:]
 
     /// Writes `adapter_config.json` and `adapter_model.safetensors` into a new folder.
@@ -48,7 +49,7 @@ struct SampleAdapter {
 
     var configuration: String {
         """
-        {"base_model_name_or_path": "\(base)", "lora_alpha": 4, "peft_type": "LORA", "r": \(rank),
+        {"base_model_name_or_path": "\(base)", "lora_alpha": \(alpha), "peft_type": "LORA", "r": \(rank),
          "target_modules": ["q_proj", "v_proj"]}
         """
     }

@@ -39,7 +39,8 @@ extension AdapterLocation {
         }
         for file in kept {
             let content = try MappedBytes(path: source + "/" + file.name, followLinks: false)
-            let copy = try AtomicFile(path: folder + "/" + file.name, expectedSize: content.count)
+            let copy = try AtomicFile(
+                path: folder + "/" + file.name, expectedSize: content.count, durability: .none)
             try content.forEachPiece { try copy.append($0) }
             try copy.commit()
         }

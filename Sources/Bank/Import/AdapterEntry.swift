@@ -54,16 +54,16 @@ extension Bank {
         }
     }
 
-    /// Frobenius norms of the modules of adapters with this base and rank, by module name; of the newest adapters first.
+    /// Frobenius norms of the modules of the newest adapters with this base and rank, by module name. Two hundred
+    /// adapters say as much about what is usual as thousands.
     func peerNorms(base: String, rank: Int) throws -> [String: [Double]] {
         try catalogue.read { db in
             let cursor = try Row.fetchCursor(
                 db,
                 sql: """
-                    SELECT m.name, m.fro FROM module m JOIN adapter a ON a.id = m.adapter_id
-                    JOIN base_model b ON b.id = a.base_id
-                    WHERE b.name = ? AND a.rank_max = ? AND a.removed_at IS NULL AND m.fro IS NOT NULL
-                    ORDER BY a.id DESC LIMIT 20000
+                    SELECT name, fro FROM module WHERE fro IS NOT NULL AND adapter_id IN (
+                      SELECT a.id FROM adapter a JOIN base_model b ON b.id = a.base_id
+                      WHERE b.name = ? AND a.rank_max = ? AND a.removed_at IS NULL ORDER BY a.id DESC LIMIT 200)
                     """, arguments: [base, rank])
             var norms: [String: [Double]] = [:]
             while let row = try cursor.next() { norms[row[0], default: []].append(row[1]) }

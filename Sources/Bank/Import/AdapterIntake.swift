@@ -52,7 +52,7 @@ struct AdapterIntake {
                 [BankArchiveWriter.Member(ObjectManifest.memberName, Array(manifest.text.utf8))]
                 + files.map { BankArchiveWriter.Member($0.file.member, $0.content) }
             if FileCalls.facts(workspace.archivePath) != nil { try FileCalls.removeFile(workspace.archivePath) }
-            let archive = try BankArchiveWriter.write(members, to: workspace.archivePath)
+            let archive = try BankArchiveWriter.write(members, to: workspace.archivePath, durability: .content)
             let object = archive.digest.hex
             let isNew = try bank.store.place(workspace.archivePath, as: object)
             var entry = entry

@@ -66,8 +66,12 @@ public enum BankArchiveWriter {
     }
 
     /// Writes an archive to a new file at `path` and makes it durable.
-    public static func write(_ members: [Member], to path: String) throws -> Result {
-        let file = try AtomicFile(path: path, expectedSize: size(of: members))
+    ///
+    /// - Parameter durability: `.content` where the file is moved to its place afterwards.
+    public static func write(
+        _ members: [Member], to path: String, durability: AtomicFile.Durability = .full
+    ) throws -> Result {
+        let file = try AtomicFile(path: path, expectedSize: size(of: members), durability: durability)
         let result = try write(members, to: file)
         try file.commit()
         return result

@@ -15,10 +15,21 @@ import Synchronization
 /// folder. Without `commit` the sibling is removed when the object goes away. Any thread may write at offsets;
 /// `commit` and `abandon` must come after all writes have returned.
 public final class AtomicFile: Sendable {
+    /// What of a committed file survives a power failure.
+    public enum Durability: Sendable {
+        /// Content and name.
+        case full
+        /// The content, for a file that is renamed once more.
+        case content
+        /// Nothing is promised: for copies that are thrown away.
+        case none
+    }
+
     /// Where the file will appear.
     public let path: String
     public let temporaryPath: String
     private let overwrite: Bool
+    private let durability: Durability
     private let expectedSize: Int?
     private let descriptor: Int32
     private let state: Mutex<State>
@@ -35,11 +46,16 @@ public final class AtomicFile: Sendable {
     ///   - expectedSize: bytes to come; reserved on the disk at once where the file system can do that, so that a
     ///     full disk shows before the work.
     ///   - mode: permissions, less the process's umask.
+    ///   - durability: how much `commit` waits for.
     /// - Throws: `output.exists`, `io.no_space`, `io.not_found` for a missing folder, `io.failed`.
-    public init(path: String, overwrite: Bool = false, expectedSize: Int? = nil, mode: mode_t = 0o644) throws {
+    public init(
+        path: String, overwrite: Bool = false, expectedSize: Int? = nil, mode: mode_t = 0o644,
+        durability: Durability = .full
+    ) throws {
         AtomicFile.ignoreFileSizeSignal
         self.path = path
         self.overwrite = overwrite
+        self.durability = durability
         self.expectedSize = expectedSize
         temporaryPath = DurableFiles.temporarySibling(of: path)
         state = Mutex(State())
@@ -105,16 +121,13 @@ public final class AtomicFile: Sendable {
         }
     }
 
-    /// Makes the file durable and visible.
+    /// Makes the file visible, and durable as far as was asked for.
     ///
     /// - Throws: `output.exists` when something appeared at `path` meanwhile and may not be replaced; `io.*`. The
     ///   temporary file is gone then.
     public func commit() throws {
         do {
-            guard fsync(descriptor) == 0 else {
-                throw SystemError.failure("synchronise", path: path, needed: expectedSize)
-            }
-            FaultPoint.pass("fsync")
+            if durability != .none { try synchronise() }
             if overwrite {
                 try DurableFiles.move(from: temporaryPath, replacing: path)
             } else {
@@ -126,7 +139,14 @@ public final class AtomicFile: Sendable {
         }
         state.withLock { $0.isOpen = false }
         UnfinishedPaths.shared.remove(temporaryPath)
-        try DurableFiles.syncFolder(PathParts(path).folder)
+        if durability == .full { try DurableFiles.syncFolder(PathParts(path).folder) }
+    }
+
+    private func synchronise() throws {
+        guard fsync(descriptor) == 0 else {
+            throw SystemError.failure("synchronise", path: path, needed: expectedSize)
+        }
+        FaultPoint.pass("fsync")
     }
 
     /// Removes the temporary file. Does nothing after `commit`.
