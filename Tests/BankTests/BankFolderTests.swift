@@ -179,3 +179,33 @@ import Testing
         #expect(failure.hint?.contains("approval.required") == true)
     }
 }
+
+@Suite struct SettingsFuzzTests {
+    @Test func `mutated settings are understood or refused with a line`() {
+        let seed = Array(BankSettings(id: "3f1c9d1e", policy: Policy(approvers: ["ada"], maxLevel: .info)).text.utf8)
+        let pieces = Array("\"'[]=#\\\n\r\t _,.0tx\u{0}é".utf8)
+        var state: UInt64 = 3
+        func draw(_ bound: Int) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(state >> 33) % bound
+        }
+        var understood = 0
+        for _ in 0..<5_000 {
+            var bytes = seed
+            for _ in 0...draw(3) {
+                let place = draw(bytes.count)
+                if draw(2) == 0 { bytes.remove(at: place) } else { bytes[place] = pieces[draw(pieces.count)] }
+            }
+            do {
+                let settings = try BankSettings(parsing: String(decoding: bytes, as: UTF8.self), path: "lorabank.toml")
+                #expect(settings.version >= 0)
+                understood += 1
+            } catch {
+                let failure = error as? Failure
+                #expect(failure?.code == .usageBadArgument || failure?.code == .bankVersion)
+                #expect(failure?.path == "lorabank.toml")
+            }
+        }
+        #expect(understood > 500 && understood < 4_900)
+    }
+}

@@ -47,7 +47,7 @@ import Testing
         }
     }
 
-    @Test func `every flipped bit is found, and the object is never used`() throws {
+    @Test func `every flipped bit and every truncation is found, and the object is never used`() throws {
         let folder = try TemporaryFolder()
         let (bank, row) = try sampleBank(folder)
         let path = bank.layout.objectFile(row.object)
@@ -60,6 +60,11 @@ import Testing
             try changed.write(to: URL(fileURLWithPath: path))
             #expect(try problems(bank, readData: true) == [.bankObjectDigest])
             #expect(code { _ = try BankLibrary(bank).adapters(for: "a", relativeTo: "") } == .bankObjectDigest)
+        }
+        for _ in 0..<50 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            try data.prefix(Int(state >> 33) % data.count).write(to: URL(fileURLWithPath: path))
+            #expect(try problems(bank) == [.bankObjectDigest])
         }
         try data.write(to: URL(fileURLWithPath: path))
         #expect(try problems(bank, readData: true).isEmpty)

@@ -98,6 +98,8 @@ import Testing
             #expect(try bank.importAdapter(location).name == expected)
         }
         #expect(AdapterName.proposal(from: "..x") == "x")
+        let dots = AdapterLocation(path: folder.file("数字アダプタ/."), form: .folder)
+        #expect(dots.name == "." && AdapterName.proposal(for: dots) == "数字アダプタ")
         #expect(AdapterName.proposal(from: "@@") == "--" || AdapterName.proposal(from: "@@") == "adapter")
     }
 

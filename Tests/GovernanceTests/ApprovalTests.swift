@@ -66,6 +66,16 @@ import Testing
         }
     }
 
+    @Test func `a policy that asks for signatures approves nothing unsigned`() throws {
+        let policy = Policy(requireSignature: true)
+        let failure = try #require(throws: Failure.self) {
+            try policy.authorise(.approve, by: "a", importer: nil, findings: [], subject: "x@1")
+        }
+        #expect(failure.code == .policyNotSigned)
+        try policy.authorise(.approve, by: "a", importer: nil, findings: [], isSigned: true, subject: "x@1")
+        try policy.authorise(.reject, by: "a", importer: nil, findings: [], subject: "x@1")
+    }
+
     @Test func `what was trained here is approved at once, other things wait`() {
         #expect(Policy().initialState(source: "trained-here") == .approved)
         #expect(Policy().initialState(source: "merge") == .pending)

@@ -13,7 +13,7 @@ extension Bank {
     public func importAdapter(
         _ location: AdapterLocation, options: ImportOptions = ImportOptions()
     ) throws -> ImportOutcome {
-        let (namespace, name) = try AdapterName.parse(options.name ?? AdapterName.proposal(from: location.name))
+        let (namespace, name) = try AdapterName.parse(options.name ?? AdapterName.proposal(for: location))
         try requireWritable()
         let lock = try FileLock.acquire(layout.lock, .shared, timeout: lockTimeout)
         defer { lock.release() }

@@ -1,3 +1,4 @@
+import Adapters
 import Diagnostics
 import Foundation
 
@@ -30,6 +31,13 @@ public enum AdapterName {
         while let first = result.first, "-.~".contains(first) { result.removeFirst() }
         while result.utf8.count > limit { result.removeLast() }
         return result.isEmpty ? "adapter" : result
+    }
+
+    /// The proposal for what stands at a location; `.` and `..` count as the folder that they mean.
+    public static func proposal(for location: AdapterLocation) -> String {
+        guard [".", ".."].contains(location.name) else { return proposal(from: location.name) }
+        let resolved = URL(fileURLWithPath: location.path).standardizedFileURL.resolvingSymlinksInPath()
+        return proposal(from: resolved.lastPathComponent)
     }
 
     /// - Throws: `usage.bad_argument`.

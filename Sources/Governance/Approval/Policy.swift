@@ -66,9 +66,11 @@ public struct Policy: Sendable, Hashable {
     /// - Parameters:
     ///   - importer: who brought the adapter into the bank.
     ///   - findings: what the inspection noticed.
-    /// - Throws: `policy.not_approved` when the policy forbids it.
+    ///   - isSigned: whether a trusted signature of the adapter's object was verified.
+    /// - Throws: `policy.not_approved`, `policy.not_signed` when the policy forbids it.
     public func authorise(
-        _ decision: ApprovalDecision, by actor: String, importer: String?, findings: [Finding], subject: String
+        _ decision: ApprovalDecision, by actor: String, importer: String?, findings: [Finding],
+        isSigned: Bool = false, subject: String
     ) throws {
         if !approvers.isEmpty, !approvers.contains(actor) {
             throw Failure(
@@ -80,6 +82,11 @@ public struct Policy: Sendable, Hashable {
             throw Failure(
                 .policyNotApproved, "'\(actor)' imported '\(subject)' and cannot approve it (two_person = true)",
                 hint: "ask another approver")
+        }
+        if requireSignature, !isSigned {
+            throw Failure(
+                .policyNotSigned, "'\(subject)' has no trusted signature (require_signature = true)",
+                hint: "lorabank sign \(subject)")
         }
         if let maxLevel, let worst = findings.map(\.level).max(), worst > maxLevel {
             throw Failure(

@@ -80,7 +80,7 @@ final class ImportWork {
         inspection.threads = session.threads
         let report = Inspector.inspect(location, reading: reading, options: inspection).report
         try report.throwIfRefused()
-        proposals.append((options.name ?? AdapterName.proposal(from: location.name), location.path, report))
+        proposals.append((options.name ?? AdapterName.proposal(for: location), location.path, report))
     }
 
     private func fail(_ failure: Failure) {
