@@ -19,6 +19,10 @@ import WeightFiles
         let file = try bare.json("inspect", Tool.starter + "/mnist-01/adapter_model.safetensors")
         #expect(file["reports"]?[0]?["findings"]?[0]?["code"]?.string == "config.assumed")
         #expect(file["reports"]?[0]?["findings"]?[0]?["level"]?.string == "info")
+        let missing = try bare.run("inspect", "nothing.safetensors")
+        #expect(missing.status == 6)
+        #expect(missing.errors.contains("error[io.not_found]"))
+        #expect(try bare.run("inspect", "tag:x").errors.contains("error[bank.missing]"))
         let refused = try bare.run("import", Tool.starter + "/mnist-01/adapter_model.safetensors")
         #expect(refused.status == 6)
         #expect(

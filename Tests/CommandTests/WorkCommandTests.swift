@@ -109,6 +109,9 @@ import WeightFiles
                 }
             }
         }
+        #expect(document["adapters"]?.array?.compactMap(\.string) == ["mnist-01@1", "mnist-23@1", "mnist-45@1"])
+        let named = try scratch.json("compare", "mnist-01", "mnist-23@1")
+        #expect(named["adapters"]?.array?.compactMap(\.string) == ["mnist-01", "mnist-23@1"])
         let text = try scratch.succeed("compare", "mnist-01", "mnist-23").output
         #expect(text.contains("advice"))
         #expect(text.contains("mean cosine"))

@@ -17,7 +17,8 @@ extension Session {
             let bank = try bank()
             return try rows.map { row in
                 NamedAdapter(
-                    name: row.name, version: row.version, object: row.object, reference: row.reference,
+                    name: row.name, version: row.version, object: row.object,
+                    reference: rows.count == 1 ? reference : row.reference,
                     adapter: try bank.adapter(of: row))
             }
         }
@@ -26,12 +27,16 @@ extension Session {
     /// The rows of the bank that a reference names; nil when it is a path.
     ///
     /// A name of the catalogue wins over a path of the same spelling, unless it begins with `/`, `./`, `../` or `path:`.
+    /// Without a bank, everything but tags and ids is a path.
     func catalogued(_ reference: String) throws -> [AdapterRow]? {
         if ["/", "./", "../", "path:"].contains(where: reference.hasPrefix) || reference == "." { return nil }
         let exists = FileManager.default.fileExists(atPath: reference)
+        let needsBank = settings.bank.value != nil || ["tag:", "id:"].contains(where: reference.hasPrefix)
         do {
             return try bank().rows(for: reference)
-        } catch let failure as Failure where exists && [.bankMissing, .referenceNotFound].contains(failure.code) {
+        } catch let failure as Failure where failure.code == .referenceNotFound && exists {
+            return nil
+        } catch let failure as Failure where failure.code == .bankMissing && (exists || !needsBank) {
             return nil
         }
     }
