@@ -22,8 +22,8 @@ extension Bank {
 
     /// Moves objects that no adapter uses any more to the trash.
     ///
-    /// The move happens inside a write transaction of its own: an import that takes an object into use does so under the
-    /// same lock, and looks whether the object is still there.
+    /// The move happens inside a write transaction of its own: an import that takes an object into use does so under
+    /// the same lock, and looks whether the object is still there.
     func discardObjects(_ objects: [String]) throws {
         for object in Set(objects).sorted() {
             try catalogue.write { db in

@@ -13,8 +13,8 @@ public struct UndoneOperation: Sendable, Hashable {
 }
 
 extension Bank {
-    /// Reverts the newest batch of changes that was not reverted yet: tags, notes, aliases, removals, decisions, imports.
-    /// Called again, it goes one batch further back.
+    /// Reverts the newest batch of changes that was not reverted yet: tags, notes, aliases, removals, decisions,
+    /// imports. Called again, it goes one batch further back.
     ///
     /// - Returns: what was reverted, newest first; empty when there is nothing to revert.
     /// - Throws: `state.not_allowed` when the newest change cannot be reverted (a revocation, a pruned object).

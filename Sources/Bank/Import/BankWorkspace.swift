@@ -10,8 +10,8 @@ import WeightFiles
 /// // write adapter_config.json, adapter_model.safetensors into workspace.folder
 /// let outcome = try workspace.commit(BankProduct(name: "digits-merged", source: .merge, parents: parents))
 /// ```
-/// When the object is dropped without a commit, the folder is removed; when the process dies, `gc` removes it: a lock on
-/// the file `owner` beside the folder tells that its maker is alive.
+/// When the object is dropped without a commit, the folder is removed; when the process dies, `gc` removes it: a lock
+/// on the file `owner` beside the folder tells that its maker is alive.
 public final class BankWorkspace: Sendable {
     /// Empty at first. Only regular files at its top level are stored.
     public let folder: String

@@ -4,8 +4,8 @@ import Foundation
 import Governance
 
 extension Bank {
-    /// The catalogue rows that a reference names: one for `name` (newest version), `name@3`, `name:alias`, `id:<hex>`;
-    /// any number, sorted by (name, version), for `tag:key=value` and `tag:key`. Reads no weights and applies no policy.
+    /// The catalogue rows that a reference names: one for `name` (newest version), `name@3`, `name:alias`,
+    /// `id:<hex>`; any number, sorted by (name, version), for `tag:key=value` and `tag:key`. Reads no weights and applies no policy.
     ///
     /// - Throws: `reference.not_found` with the nearest names, `reference.ambiguous` with the candidates,
     ///   `usage.bad_argument` for `path:` references.
