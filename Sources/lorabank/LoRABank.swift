@@ -46,8 +46,8 @@ struct LoRABank: ParsableCommand, Documented {
             CommandGroup(
                 name: "Work",
                 subcommands: [
-                    Merge.self, RecipeCommand.self, Compare.self, Eval.self, BackboneCommand.self, DataCommand.self,
-                    ReportCommand.self,
+                    Merge.self, Bake.self, Extract.self, RecipeCommand.self, Compare.self, Eval.self,
+                    BackboneCommand.self, DataCommand.self, ReportCommand.self,
                 ]),
             CommandGroup(name: "Help", subcommands: [Help.self, Errors.self, Completion.self, Version.self]),
         ])

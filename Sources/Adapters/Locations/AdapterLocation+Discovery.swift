@@ -42,6 +42,11 @@ extension AdapterLocation {
         return location
     }
 
+    /// True for a folder that holds an adapter itself, by the names of its files.
+    public static func isAdapterFolder(_ path: String) -> Bool {
+        AdapterFile.marks.contains { FolderListing.status(of: path + "/" + $0) != nil }
+    }
+
     private static let deepest = 32
 
     static func adapterFolders(at path: String, depth: Int) throws -> [String] {

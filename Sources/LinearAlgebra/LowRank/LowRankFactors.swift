@@ -28,7 +28,7 @@ public struct LowRankFactors: Sendable, Equatable {
 extension LowRankFactors {
     /// Rows that a dense product forms at a time. Fixed, and tiles begin at its multiples, so that no entry depends on
     /// which rows a caller asks for: BLAS may round differently for other heights.
-    static let denseTile = 64
+    public static let denseTile = 64
 
     /// Writes the rows `range` of ΔW, row-major, into `target` (range.count × columns).
     ///

@@ -20,15 +20,22 @@ public enum MergeEngine {
     ///
     /// - Parameters:
     ///   - overwrite: whether an existing result may be replaced.
+    ///   - completing: fills the folder of a checkpoint before it becomes visible; not asked for adapters, and not for
+    ///     single files.
     ///   - isCancelled: asked between modules and row blocks; when true, nothing is written and
     ///     `CancellationError` is thrown.
     /// - Throws: `merge.shape_mismatch`, `merge.rank_mismatch`, `merge.rank_limit`, `merge.dora_needs_base`,
     ///   `merge.non_finite`, `merge.nonfinite_result`, `recipe.zero_weight_sum`, `output.exists`, `io.*`.
     public static func run(
         _ plan: StagePlan, to destination: MergeDestination, overwrite: Bool = false,
-        progress: any ProgressReporting = SilentProgress(), isCancelled: @escaping @Sendable () -> Bool = { false }
+        progress: any ProgressReporting = SilentProgress(),
+        completing: ((_ folder: String, MergeRecord) throws -> Void)? = nil,
+        isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws -> MergeRecord {
-        try MergeRun(plan, destination, overwrite, progress, isCancelled).carryOut()
+        if plan.checkpoint != nil {
+            return try CheckpointRun(plan, destination, overwrite, progress, isCancelled).carryOut(completing)
+        }
+        return try MergeRun(plan, destination, overwrite, progress, isCancelled).carryOut()
     }
 }
 

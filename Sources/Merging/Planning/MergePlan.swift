@@ -162,13 +162,16 @@ public struct StagePlan: Sendable {
     public var omittedModules: [String]
     /// What the planner noticed.
     public var notes: [PlanNote]
+    /// Not nil: full weights take part or come out; `modules` are named like tensors.
+    public var checkpoint: CheckpointPlan?
 
     public init(
         name: String, compatibility: Compatibility, operands: [NamedAdapter], modules: [ModulePlan],
         missing: MissingRule, others: OthersRule, zeroNonFinite: Bool, allowBaseMismatch: Bool, seed: UInt64?,
         memoryLimitBytes: Int, threads: Int, output: OutputPlan, baseModel: String? = nil,
         operandEntries: [Int]? = nil, pendingOperands: [Int: String] = [:],
-        padRanks: Bool = false, post: [PostStepPlan] = [], omittedModules: [String] = [], notes: [PlanNote] = []
+        padRanks: Bool = false, post: [PostStepPlan] = [], omittedModules: [String] = [], notes: [PlanNote] = [],
+        checkpoint: CheckpointPlan? = nil
     ) {
         self.name = name
         self.compatibility = compatibility
@@ -189,5 +192,6 @@ public struct StagePlan: Sendable {
         self.post = post
         self.omittedModules = omittedModules
         self.notes = notes
+        self.checkpoint = checkpoint
     }
 }

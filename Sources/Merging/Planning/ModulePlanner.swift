@@ -9,6 +9,8 @@ struct ModulePlanner {
     let resolution: OperandResolution
     let parameters: ParameterResolution
     private(set) var notes: [PlanNote] = []
+    /// Operands beside those of the recipe: the base of a method that takes it as one of its operands.
+    var extraOperands = 0
     private var resolved: [CacheKey: Resolved] = [:]
     private let isConstant: Bool
     private var noted: Set<String> = []
@@ -48,11 +50,20 @@ struct ModulePlanner {
                 "'\(resolution.operands[decomposed].name)' is a DoRA adapter: its update needs the base weights",
                 place: module, hint: "merge it with the base weights at hand, or leave it out")
         }
+        return try plan(module, present: holders)
+    }
+
+    /// What the module's method makes of full checkpoints.
+    func baseUse(at module: String) throws -> BaseUse { try chosenMethod(at: parameters.site(module)).baseUse }
+
+    /// - Parameter holders: operands that have the module, ascending.
+    mutating func plan(_ module: String, present holders: [Int]) throws -> ModulePlan? {
         let site = parameters.site(module)
         let method = try chosenMethod(at: site)
         let values = try resolve(method, at: site)
         try checkComplete(module, holders)
-        let taking = stage.missing == .zero ? Array(resolution.operands.indices) : holders
+        let everyone = stage.missing == .zero && !holders.isEmpty
+        let taking = everyone ? Array(resolution.operands.indices) : holders
         var operands = taking.map { index in
             let own = values.adapters[resolution.entries[index]]
             return ModuleOperand(operand: index, weight: own.weight, parameters: own.parameters)
@@ -154,7 +165,7 @@ struct ModulePlanner {
 
     /// Where only one adapter has a module, methods of two or more leave it as it is.
     private mutating func lone(_ plan: ModulePlan, _ method: MethodDescription) -> ModulePlan {
-        guard plan.operands.count < method.minimumAdapters, plan.operands.count == 1,
+        guard plan.operands.count + extraOperands < method.minimumAdapters, plan.operands.count == 1,
             let linear = registry.method("linear", compatibility: stage.compatibility)
         else { return plan }
         note(

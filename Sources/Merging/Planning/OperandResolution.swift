@@ -9,6 +9,8 @@ struct OperandResolution {
     /// For each operand the entry of `models` that names it.
     private(set) var entries: [Int] = []
     private(set) var pending: [Int: String] = [:]
+    /// Operands that are full weights, not adapters.
+    private(set) var checkpoints: [Int: Checkpoint] = [:]
     private(set) var notes: [PlanNote] = []
 
     init(_ stage: RecipeStage, folder: String, library: any AdapterLibrary, earlier: [StagePlan]) throws {
@@ -20,7 +22,16 @@ struct OperandResolution {
                         place: model.reference.place.description)
                 }
                 pending[operands.count] = plan.name
-                add(AdapterOutline.operand(of: plan), entry: index)
+                if plan.checkpoint == nil {
+                    add(AdapterOutline.operand(of: plan), entry: index)
+                } else {
+                    let outline = try CheckpointOutline.checkpoint(of: plan)
+                    add(outline, reference: "stage:" + plan.name, entry: index)
+                }
+                continue
+            }
+            if let checkpoint = try checkpoint(model.reference, folder, library) {
+                add(checkpoint, reference: model.reference.value, entry: index)
                 continue
             }
             for found in try resolve(model.reference, folder, library) { add(found, entry: index) }
@@ -32,6 +43,30 @@ struct OperandResolution {
     private mutating func add(_ operand: NamedAdapter, entry: Int) {
         operands.append(operand)
         entries.append(entry)
+    }
+
+    private mutating func add(_ checkpoint: Checkpoint, reference: String, entry: Int) {
+        checkpoints[operands.count] = checkpoint
+        add(checkpoint.operand(reference: reference), entry: entry)
+    }
+
+    /// Full weights at a path. A name of the catalogue wins over a path of the same spelling.
+    private func checkpoint(
+        _ reference: Located<String>, _ folder: String, _ library: any AdapterLibrary
+    ) throws -> Checkpoint? {
+        let path = OperandResolution.path(reference.value, in: folder)
+        do {
+            guard let found = try Checkpoint.open(path: path) else { return nil }
+            guard OperandResolution.isPath(reference.value) || library is PathLibrary else {
+                let named = try? library.adapters(for: reference.value, relativeTo: folder)
+                return named?.isEmpty ?? true ? found : nil
+            }
+            return found
+        } catch let failure as Failure {
+            var copy = failure
+            copy.place = copy.place ?? reference.place.description
+            throw copy
+        }
     }
 
     private func resolve(

@@ -19,7 +19,7 @@ struct ParameterResolution {
     func site(_ module: String) -> Site {
         let layer = stage.layers.isEmpty ? nil : layers.layer(of: module)
         return Site(
-            module: module, override: stage.overrides.first { $0.match.matches(module) },
+            module: module, override: stage.overrides.first { $0.match.matches(tensor: module) },
             layer: layer.flatMap { number in stage.layers.first { $0.range.contains(number) } })
     }
 
@@ -85,7 +85,7 @@ struct ParameterResolution {
             let number = LayerPositions.interpolate(numbers, at: layers.position(of: module))
             return try declaration.value(SettingValue(form: .number(number), place: place))
         case .filtered(let entries):
-            guard let entry = entries.first(where: { $0.filter?.matches(module) ?? true }) else { return nil }
+            guard let entry = entries.first(where: { $0.filter?.matches(tensor: module) ?? true }) else { return nil }
             return try evaluate(entry.value, declaration, module)
         case .perLayer(let table, _):
             return try layers.layer(of: module).flatMap { table[$0] }.map(declaration.value)

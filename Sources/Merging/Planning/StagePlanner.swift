@@ -13,35 +13,43 @@ struct StagePlanner {
         let resolution = try OperandResolution(stage, folder: folder, library: library, earlier: earlier)
         let operands = resolution.operands
         var notes = resolution.notes
+        let checkpoint = try checkpointPlan(resolution)
+        // A path says little about whose weights stand there: adapters are compared with one another only.
         notes += try BaseAgreement.check(
-            operands, declared: stage.baseModel, allowed: stage.allowBaseMismatch || options.allowBaseMismatch)
-        try checkCount(operands)
-        let union = try ModuleUnion(operands)
-        let modules = try plannedModules(union, resolution, &notes)
+            operands.enumerated().filter { resolution.checkpoints[$0.offset] == nil }.map(\.element),
+            declared: checkpoint == nil ? stage.baseModel : nil,
+            allowed: stage.allowBaseMismatch || options.allowBaseMismatch)
+        try checkCount(operands, hasBase: checkpoint?.base != nil)
+        let (modules, names) =
+            try checkpoint.map { try plannedTensors($0, resolution, &notes) }
+            ?? plannedModules(resolution, &notes)
         let planned = Set(modules.map(\.module))
-        guard !modules.isEmpty || union.names.isEmpty else {
+        guard !modules.isEmpty || names.isEmpty || checkpoint != nil else {
             throw Failure(
-                .recipeBadParameter, "no module is left: 'filters' and weights exclude all \(union.names.count)",
-                place: stage.place.description, hint: "modules are named like '\(union.names[0])'")
+                .recipeBadParameter, "no module is left: 'filters' and weights exclude all \(names.count)",
+                place: stage.place.description, hint: "modules are named like '\(names[0])'")
         }
-        notes += unusedPatterns(union.names)
+        notes += unusedPatterns(names)
         try checkSeed(modules)
         return StagePlan(
             name: stage.name, compatibility: stage.compatibility, operands: operands, modules: modules,
             missing: stage.missing, others: stage.others ?? .error, zeroNonFinite: stage.zeroNonFinite,
             allowBaseMismatch: stage.allowBaseMismatch || options.allowBaseMismatch, seed: stage.seed,
             memoryLimitBytes: stage.limits.memoryBytes ?? options.memoryLimitBytes,
-            threads: stage.limits.threads ?? options.threads, output: try output(), baseModel: stage.baseModel?.value,
+            threads: stage.limits.threads ?? options.threads, output: try output(isCheckpoint: checkpoint != nil),
+            baseModel: stage.baseModel?.value,
             operandEntries: resolution.entries, pendingOperands: resolution.pending, padRanks: stage.padRanks,
             post: try post(),
-            omittedModules: union.names.filter { !planned.contains($0) }, notes: notes)
+            omittedModules: checkpoint == nil ? names.filter { !planned.contains($0) } : [], notes: notes,
+            checkpoint: checkpoint)
     }
 
     // MARK: Modules
 
     private func plannedModules(
-        _ union: ModuleUnion, _ resolution: OperandResolution, _ notes: inout [PlanNote]
-    ) throws -> [ModulePlan] {
+        _ resolution: OperandResolution, _ notes: inout [PlanNote]
+    ) throws -> (modules: [ModulePlan], names: [String]) {
+        let union = try ModuleUnion(resolution.operands)
         let layers = LayerPositions(
             modules: union.names, index: LayerIndex(pattern: stage.layerPattern),
             overWholeModel: stage.compatibility == .mergekit)
@@ -54,7 +62,7 @@ struct StagePlanner {
                 name, holders: union.holders[name] ?? [], decomposed: union.decomposed[name])
         }
         notes += planner.notes
-        return modules
+        return (modules, union.names)
     }
 
     private func unusedPatterns(_ names: [String]) -> [PlanNote] {
@@ -62,7 +70,7 @@ struct StagePlanner {
             stage.filters.include.map { ($0, "filters.include") }
             + stage.filters.exclude.map { ($0, "filters.exclude") }
             + stage.overrides.map { ($0.match, "overrides") }
-        return patterns.filter { pattern, _ in !names.contains { pattern.matches($0) } }.map { pattern, place in
+        return patterns.filter { pattern, _ in !names.contains { pattern.matches(tensor: $0) } }.map { pattern, place in
             PlanNote(
                 code: "recipe.unused_pattern", message: "the pattern '\(pattern.text)' matches no module", place: place)
         }
@@ -70,9 +78,10 @@ struct StagePlanner {
 
     // MARK: Checks
 
-    private func checkCount(_ operands: [NamedAdapter]) throws {
+    private func checkCount(_ operands: [NamedAdapter], hasBase: Bool) throws {
         guard let method = registry.method(stage.method.value, compatibility: stage.compatibility) else { return }
-        guard operands.count >= method.minimumAdapters || isPeft else {
+        let count = operands.count + (hasBase && method.baseUse == .operand ? 1 : 0)
+        guard count >= method.minimumAdapters || isPeft else {
             throw Failure(
                 .recipeBadParameter,
                 "'\(method.id)' needs at least \(method.minimumAdapters) adapters, the recipe names \(operands.count)",
@@ -104,19 +113,25 @@ struct StagePlanner {
     // MARK: Output
 
     /// A result that a later stage reads keeps single precision and every rank, unless the recipe says otherwise.
-    private func output() throws -> OutputPlan {
+    private func output(isCheckpoint: Bool) throws -> OutputPlan {
         let written = stage.output
-        if let sink = written.sink, sink.value != "adapter" {
+        if let sink = written.sink, sink.value == "report-only" {
             throw Failure(
-                .recipeBadParameter, "merging writes adapters, 'sink: \(sink.value)' is not available",
+                .recipeBadParameter, "merging writes what it merges, 'sink: report-only' is not available",
+                place: sink.place.description, hint: "--dry-run shows the plan and writes nothing")
+        }
+        if isCheckpoint, let sink = written.sink, sink.value == "adapter" {
+            throw Failure(
+                .recipeBadParameter, "full weights merge into a checkpoint, not into an adapter",
                 place: sink.place.description,
-                hint: sink.value == "dense" ? "leave 'sink' out" : "--dry-run shows the plan and writes nothing")
+                hint: "leave 'sink' out; `lorabank extract` makes an adapter of a tuned checkpoint")
         }
         return OutputPlan(
             name: written.name ?? (stage.name.isEmpty ? nil : stage.name),
             rank: written.rank ?? (isResult ? nil : .keep),
             precision: written.precision ?? (isResult ? .keep : .f32), split: written.split,
-            uniform: written.uniform ?? false, tags: written.tags, sink: written.sink?.value ?? "adapter")
+            uniform: written.uniform ?? false, tags: written.tags,
+            sink: written.sink?.value ?? (isCheckpoint ? "dense" : "adapter"))
     }
 
     private func post() throws -> [PostStepPlan] {

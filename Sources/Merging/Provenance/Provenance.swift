@@ -24,6 +24,8 @@ public struct Provenance: Sendable {
         public var compatibility: Compatibility
         public var seed: UInt64?
         public var inputs: [Input]
+        /// The base that updates were added to; nil for a merge of adapters.
+        public var base: Input?
         /// Values of the methods' parameters that the recipe leaves to the program, by method.
         public var defaults: [String: [String: ParameterValue]]
         public var record: MergeRecord
@@ -53,7 +55,7 @@ public struct Provenance: Sendable {
         stages = zip(plan.stages, records).map { stage, record in
             Stage(
                 name: stage.name, method: Provenance.mainMethod(stage), compatibility: stage.compatibility,
-                seed: stage.seed, inputs: stage.operands.map(Provenance.input),
+                seed: stage.seed, inputs: stage.operands.map(Provenance.input), base: Provenance.base(stage),
                 defaults: Provenance.defaults(stage, registry), record: record,
                 omittedModules: stage.omittedModules, notes: stage.notes)
         }
@@ -70,6 +72,14 @@ public struct Provenance: Sendable {
         Input(
             name: operand.name, version: operand.version, object: operand.object, reference: operand.reference,
             files: operand.adapter.fileDigests)
+    }
+
+    private static func base(_ stage: StagePlan) -> Input? {
+        stage.checkpoint?.base.map { base in
+            Input(
+                name: base.name, version: nil, object: nil, reference: stage.baseModel ?? base.path,
+                files: stage.checkpoint?.baseDigests ?? [:])
+        }
     }
 
     private static func defaults(

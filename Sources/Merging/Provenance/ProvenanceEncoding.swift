@@ -27,6 +27,7 @@ extension Provenance.Stage {
             .init("compat", .string(compatibility.rawValue)),
             .init("seed", seed.map { .number(String($0)) } ?? .null),
             .init("inputs", .array(inputs.map(\.json))),
+            .init("base", base?.json ?? .null),
             .init("defaults", defaultsJSON),
             .init("modules", .array(record.modules.map(\.json))),
             .init("omitted_modules", .array(omittedModules.map { .string($0) })),

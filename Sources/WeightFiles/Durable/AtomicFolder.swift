@@ -33,6 +33,13 @@ public final class AtomicFolder: Sendable {
         FaultPoint.pass("mkdir")
     }
 
+    /// A folder that somebody else made and filled under `temporaryPath`, on the same disk as `path`.
+    init(path: String, overwrite: Bool, adopting temporaryPath: String) {
+        self.path = path
+        self.overwrite = overwrite
+        self.temporaryPath = temporaryPath
+    }
+
     deinit { abandon() }
 
     /// The path of `name` inside the temporary folder.
@@ -91,7 +98,7 @@ public final class AtomicFolder: Sendable {
         abandon()
     }
 
-    private static func isEmptyFolder(_ path: String) -> Bool {
+    static func isEmptyFolder(_ path: String) -> Bool {
         var status = stat()
         guard lstat(path, &status) == 0, status.st_mode & 0o170000 == 0o040000 else { return false }
         return (try? FileManager.default.contentsOfDirectory(atPath: path).isEmpty) ?? false

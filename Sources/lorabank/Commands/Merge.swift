@@ -9,6 +9,8 @@ struct Merge: BankCommand {
         discussion: """
             The result goes into the bank (--name, or the recipe's name) or to a path (--to): NAME.safetensors is one \
             file, anything else a PEFT folder. `lorabank recipe methods` lists the methods and their parameters.
+            Full checkpoints (folders or files of safetensors) merge by the same methods into a checkpoint at --to; \
+            an interrupted run goes on where it stopped when it is started again.
             """)
     static let examples = [
         "lorabank merge --method tsv_m a b --set lambda=0.5 --to merged/",

@@ -56,6 +56,7 @@ struct MergeOutcome {
         let place = stored?.row.reference ?? target.path ?? target.name ?? ""
         guard let record else { return PlanDocument.text(plan, session) + "would merge into \(session.shown(place))\n" }
         let method = Provenance.mainMethod(plan.result)
+        if plan.result.checkpoint != nil { return checkpointText(record, method, place, session) }
         var text = "merged \(plan.result.operands.count) adapters by \(method) into \(session.shown(place))"
         if let stored {
             text +=
@@ -69,6 +70,19 @@ struct MergeOutcome {
         text +=
             discarded > 0
             ? "at most \(Quantities.significant(discarded * 100)) % of a module's energy discarded\n" : "exact\n"
+        for module in record.modules {
+            for warning in module.warnings { text += "  \(session.shown(module.name)): \(session.shown(warning))\n" }
+        }
+        return session.options.verbosity > 0 ? text + session.rendered(table(record)) : text
+    }
+
+    private func checkpointText(_ record: MergeRecord, _ method: String, _ place: String, _ session: Session) -> String
+    {
+        let models = plan.result.operands.count
+        var text = "merged \(models) \(models == 1 ? "model" : "models") by \(method) into \(session.shown(place))\n"
+        text +=
+            "  \(record.modules.count) tensors merged, \(record.savedTensors.count) taken over, \(record.dtype.rawValue), "
+        text += "\(Quantities.bytes(record.bytes)), \(Quantities.duration(seconds: record.seconds))\n"
         for module in record.modules {
             for warning in module.warnings { text += "  \(session.shown(module.name)): \(session.shown(warning))\n" }
         }

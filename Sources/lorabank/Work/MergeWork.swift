@@ -69,6 +69,9 @@ struct MergeWork {
         switch target {
         case .bank(let name):
             return try store(plan, as: name, tags: tags, target: target)
+        case .folder(let path, let replacing) where plan.result.checkpoint != nil:
+            let record = try execute(plan, to: .folder(path), replacing: replacing, keeping: nil)
+            return MergeOutcome(plan: plan, record: record, target: target, stored: nil, dryRun: false)
         case .folder(let path, let replacing):
             let folder = try AtomicFolder(path: path, overwrite: replacing)
             let record = try execute(plan, to: .folder(folder.temporaryPath), keeping: folder.temporaryPath)
@@ -79,7 +82,7 @@ struct MergeWork {
                 throw Failure(
                     .outputExists, "it exists already", path: path, hint: "choose another path, or add --force")
             }
-            let record = try execute(plan, to: .file(path), keeping: nil)
+            let record = try execute(plan, to: .file(path), replacing: replacing, keeping: nil)
             return MergeOutcome(plan: plan, record: record, target: target, stored: nil, dryRun: false)
         }
     }
@@ -99,6 +102,11 @@ struct MergeWork {
 
     /// Merges into a workspace of the bank and enters the result with its lineage.
     private func store(_ plan: RecipePlan, as name: String, tags: [Tag], target: Target) throws -> MergeOutcome {
+        guard plan.result.checkpoint == nil else {
+            throw Failure(
+                .usageBadArgument, "the result is a checkpoint, and a bank keeps adapters",
+                hint: "add --to PATH; `lorabank extract` makes an adapter of it")
+        }
         let bank = try session.bank(writing: true)
         let began = Timestamp.now()
         let workspace = try bank.workspace()
@@ -115,32 +123,42 @@ struct MergeWork {
     private static let program = "lorabank \(LoRABank.version)"
 
     /// Runs the stages in order; results of inner stages live in a temporary folder until the last has run.
-    private func execute(_ plan: RecipePlan, to destination: MergeDestination, keeping folder: String?) throws
-        -> MergeRecord
-    {
+    private func execute(
+        _ plan: RecipePlan, to destination: MergeDestination, replacing: Bool = false, keeping folder: String?
+    ) throws -> MergeRecord {
         let scratch = FileManager.default.temporaryDirectory.appending(path: "lorabank-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: scratch) }
         var records: [MergeRecord] = []
-        var results: [(stage: String, adapter: Adapter)] = []
+        var results: [(stage: String, path: String, isCheckpoint: Bool)] = []
         for (index, stage) in plan.stages.enumerated() {
-            let filled = results.reduce(stage) { $0.filling(stage: $1.stage, with: $1.adapter) }
+            let filled = try results.reduce(stage) { plan, result in
+                result.isCheckpoint
+                    ? plan.filling(stage: result.stage, with: try Checkpoint.require(path: result.path))
+                    : plan.filling(stage: result.stage, with: try AdapterReader.read(path: result.path))
+            }
             let isLast = index == plan.stages.count - 1
             let inner = "\(scratch)/\(index)"
             let record = try Interruption.cooperatively {
                 try MergeEngine.run(
-                    filled, to: isLast ? destination : .folder(inner), progress: session.progress,
+                    filled, to: isLast ? destination : .folder(inner), overwrite: isLast && replacing,
+                    progress: session.progress,
+                    completing: isLast ? { try keep(plan, records + [$1], in: $0) } : nil,
                     isCancelled: { Interruption.isRequested })
             }
             records.append(record)
             for warning in record.warnings { session.warn(warning) }
-            if !isLast { results.append((stage.name, try AdapterReader.read(path: inner))) }
+            if !isLast { results.append((stage.name, inner, stage.checkpoint != nil)) }
         }
-        if let folder {
-            let provenance = Provenance(plan: plan, records: records, program: MergeWork.program)
-            let text = provenance.json(includesTimes: false).text(.indented(2), asciiOnly: false) + "\n"
-            try AtomicFile.write(Array(text.utf8), to: folder + "/" + MergeWork.provenanceName)
-        }
+        if let folder { try keep(plan, records, in: folder) }
         return records[records.count - 1]
+    }
+
+    /// Writes how the result was made beside it.
+    private func keep(_ plan: RecipePlan, _ records: [MergeRecord], in folder: String) throws {
+        let plan = try plan.withCheckpointDigests(threads: session.threads)
+        let provenance = Provenance(plan: plan, records: records, program: MergeWork.program)
+        let text = provenance.json(includesTimes: false).text(.indented(2), asciiOnly: false) + "\n"
+        try AtomicFile.write(Array(text.utf8), to: folder + "/" + MergeWork.provenanceName, overwrite: true)
     }
 
     /// Adapters outside the recipe's own stages, each once, in order of their first use.

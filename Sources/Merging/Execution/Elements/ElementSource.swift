@@ -9,9 +9,15 @@ struct ElementSource: Sendable {
         case dense(Matrix<Float>)
     }
 
+    /// Writes the rows `range` of all operands at once.
+    typealias Fill = @Sendable (_ range: Range<Int>, UnsafeMutableBufferPointer<UnsafeMutablePointer<Float>>) throws -> Void
+
     let rows: Int
     let columns: Int
-    let updates: [Update]
+    private let updates: [Update]
+    private let together: Fill?
+    /// Number of operands.
+    let operandCount: Int
     /// h, rows per block.
     let blockHeight: Int
 
@@ -28,6 +34,18 @@ struct ElementSource: Sendable {
         self.rows = rows
         self.columns = columns
         self.updates = updates
+        together = nil
+        operandCount = updates.count
+        self.blockHeight = blockHeight
+    }
+
+    /// Updates that somebody else forms, `count` of them.
+    init(rows: Int, columns: Int, count: Int, blockHeight: Int, fill: @escaping Fill) {
+        self.rows = rows
+        self.columns = columns
+        updates = []
+        together = fill
+        operandCount = count
         self.blockHeight = blockHeight
     }
 
@@ -44,14 +62,15 @@ struct ElementSource: Sendable {
     /// Calls `body` with every block of rows in order. The block's entries may be overwritten.
     func forEachBlock(_ body: (Range<Int>, ElementChunk) throws -> Void) throws {
         let size = blockHeight * columns
-        try withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, size * updates.count)) { entries in
-            try withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>.self, capacity: updates.count) {
+        try withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, size * operandCount)) { entries in
+            try withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>.self, capacity: operandCount) {
                 pointers in
                 guard let base = entries.baseAddress else { return }
-                for i in updates.indices { pointers[i] = base + i * size }
+                for i in 0..<operandCount { pointers[i] = base + i * size }
                 for start in stride(from: 0, to: rows, by: blockHeight) {
                     let range = start..<min(start + blockHeight, rows)
                     let count = range.count * columns
+                    try together?(range, pointers)
                     for (i, update) in updates.enumerated() {
                         try fill(update, range, UnsafeMutableBufferPointer(start: pointers[i], count: count))
                     }

@@ -47,12 +47,19 @@ public struct DeltaOperand: Sendable {
 
     /// Gives the mapped pages of the operand's tensors back to the system.
     func releasePages() {
-        for tensor in tensors {
-            guard let file = tensor.owner as? MappedFile, let base = file.bytes.baseAddress,
-                let start = tensor.bytes.baseAddress
-            else { continue }
-            let offset = start - base
-            file.release(offset..<offset + tensor.bytes.count)
+        for tensor in tensors { tensor.releasePages() }
+    }
+}
+
+extension TensorView {
+    /// Gives the mapped pages of the tensor, or of some of its elements, back to the system.
+    func releasePages(elements: Range<Int>? = nil) {
+        guard let file = owner as? MappedFile, let base = file.bytes.baseAddress, let start = bytes.baseAddress else {
+            return
         }
+        let offset = start - base
+        guard let elements else { return file.release(offset..<offset + bytes.count) }
+        let size = dtype.bits / 8
+        file.release(offset + elements.lowerBound * size..<offset + elements.upperBound * size)
     }
 }
