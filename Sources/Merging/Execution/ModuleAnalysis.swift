@@ -57,6 +57,8 @@ struct ModuleAnalysis: Sendable {
             merged = MergedModule(source: .factorwise, rank: rank, paddedRank: rank)
         }
         merged.clampQuantile = task.output.clampQuantile
+        // Clamping changes the update: its norm is taken when it is written.
+        if merged.clampQuantile != nil { merged.frobenius = nil }
         merged.split = plan.output.split ?? task.output.split ?? .sqrt
         merged.paddedRank = max(merged.rank, task.output.paddedRank ?? 0)
         return merged

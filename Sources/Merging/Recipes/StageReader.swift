@@ -22,6 +22,14 @@ struct StageReader {
         "slices": "mergekit's key: write compat: mergekit, or use 'layers'",
     ]
 
+    /// Published methods that are no post-hoc merges, and where to find them.
+    static let elsewhere = [
+        "slao": "SLAO is a training protocol: each task starts from the orthonormalised A of the one before, and "
+            + "B becomes B_old + (B_new − B_old)/√t; see `lorabank cil run`",
+        "cat_learned": "learning the weights needs an evaluator with examples, which a merge does not have; use cat "
+            + "with weights of your own",
+    ]
+
     func stage(_ node: YAMLNode) throws -> RecipeStage {
         let fields = try FieldReader(node, what: "", emptyIsMapping: false)
         try fields.refuseUnknown(known: StageReader.keys, hints: StageReader.hints)
@@ -67,7 +75,7 @@ struct StageReader {
     private func checkMethod(_ method: Located<String>, _ compatibility: Compatibility) throws {
         guard registry.method(method.value, compatibility: compatibility) == nil else { return }
         let known = registry.methodNames(compatibility: compatibility)
-        var hint = Spelling.hint(for: method.value, among: known)
+        var hint = StageReader.elsewhere[method.value] ?? Spelling.hint(for: method.value, among: known)
         if hint == nil, let other = registry.compatibilities(ofMethod: method.value).first {
             hint = "known with compat: \(other.rawValue)"
         } else if hint == nil, registry.postStep(method.value) != nil {
