@@ -130,20 +130,21 @@ struct MagnitudeTrim: Sendable {
         return dropAtTies(values, count, &threshold)
     }
 
-    /// Keeps magnitudes with bits ≥ limit. Branch-free, so that it becomes vector code.
+    /// Keeps magnitudes with bits ≥ limit. Whole numbers only and no branch, so that it becomes vector code.
     private static func zeroBelow(_ values: UnsafeMutablePointer<Float>, _ count: Int, _ limit: Int32) -> Int {
-        var kept: Int32 = 0
-        var total = 0
-        for start in stride(from: 0, to: count, by: 1 << 20) {
-            kept = 0
-            for i in start..<min(count, start + 1 << 20) {
-                let keep = magnitudeBits(values[i]) >= limit
-                values[i] = keep ? values[i] : 0
-                kept &+= keep ? 1 : 0
+        var kept = 0
+        values.withMemoryRebound(to: Int32.self, capacity: count) { bits in
+            for start in stride(from: 0, to: count, by: 1 << 20) {
+                var inside: Int32 = 0
+                for i in start..<min(count, start + (1 << 20)) {
+                    let mask: Int32 = bits[i] & 0x7FFF_FFFF >= limit ? -1 : 0
+                    bits[i] &= mask
+                    inside &-= mask
+                }
+                kept += Int(inside)
             }
-            total += Int(kept)
         }
-        return count - total
+        return count - kept
     }
 
     private static func dropAtTies(
