@@ -8,7 +8,7 @@ INTEROP := .build/interop
 
 PREFIX ?= /usr/local
 
-.PHONY: help install setup build quickstart test test-release crash bench interop docs format lint clean
+.PHONY: help install setup build quickstart test test-release crash bench study interop docs format lint clean
 
 help:
 	@echo "setup       install the system packages (Debian, Ubuntu)"
@@ -19,6 +19,7 @@ help:
 	@echo "test-release  the numeric suites on optimised code, as it ships"
 	@echo "crash       kill imports and merges 100 times and check the bank each time"
 	@echo "bench       benchmarks as JSON"
+	@echo "study       merges and evaluations on reference data; writes docs/results.md"
 	@echo "interop     load merged exports with the peft library and compare the updates"
 	@echo "docs        write docs/commands.md and docs/errors.md from the program"
 	@echo "format      rewrite the sources in the house style;  lint: check it"
@@ -78,6 +79,15 @@ docs: setup
 	swift build --product lorabank
 	.build/debug/lorabank help --markdown > docs/commands.md
 	.build/debug/lorabank errors --markdown > docs/errors.md
+
+# The shared folder with adapters, data and reference numbers stands beside the repository; MiniLM is fetched into .build.
+SHARED ?= ../shared
+MINILM ?= .build/minilm
+study: build
+	@[ -d $(SHARED)/adapters ] || { echo "$(SHARED) holds no adapters with reference numbers: set SHARED" >&2; exit 1; }
+	@[ -f $(MINILM)/model.safetensors ] || python3 $(SHARED)/tools/get_minilm.py $(MINILM) || \
+		echo "MiniLM is missing: the text study is left out" >&2
+	python3 scripts/study.py $(RELEASE) $(SHARED) docs/results.md $$([ -f $(MINILM)/model.safetensors ] && echo $(MINILM))
 
 format:
 	swift format -i -r Sources Tests Package.swift

@@ -118,7 +118,8 @@ let package = Package(
         .testTarget(
             name: "EvaluationTests",
             dependencies: [
-                "Evaluation", "Settings", "Training", "Networks", "Adapters", "WeightFiles", "Tensors", "Diagnostics",
+                "Evaluation", "Settings", "Training", "Networks", "Merging", "Adapters", "WeightFiles", "Tensors",
+                "Diagnostics",
             ], resources: [.copy("Fixtures")]),
         .testTarget(name: "ContinualLearningTests", dependencies: ["ContinualLearning"]),
         .testTarget(

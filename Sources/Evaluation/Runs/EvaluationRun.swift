@@ -52,6 +52,7 @@ final class EvaluationRun {
             if head.features == .backbone {
                 sharedHead = try fitted(head, PreparedSubject(backbone: loaded.backbone), "backbone")
             }
+        case .classNames(let scale): sharedHead = try namedClasses(scale)
         case .adapter: break
         }
     }
@@ -92,7 +93,7 @@ final class EvaluationRun {
     }
 
     private func unit(_ part: Evaluator.Part, label: String) throws -> Unit {
-        let prepared = try evaluator.prepare(part.adapter, label: label, samples, part.positions.count)
+        let prepared = try evaluator.prepare(part.adapter, label: label)
         return Unit(part, label: label, prepared: prepared, head: try head(for: part, prepared, label))
     }
 
@@ -102,7 +103,7 @@ final class EvaluationRun {
         if let sharedHead { return sharedHead }
         switch loaded.suite.head {
         case .fitted(let head): return try fitted(head, prepared, label)
-        case .adapter, .file:
+        case .adapter, .file, .classNames:
             guard let adapter = part.adapter else {
                 throw Failure(
                     .dataMissing, "'\(label)' has no head: the suite takes the head from the adapter",
@@ -110,6 +111,28 @@ final class EvaluationRun {
             }
             return try StoredHead.of(adapter, classes: classes, width: width)
         }
+    }
+
+    /// One row per class: the unit-length feature of its name, `_` read as a space.
+    private func namedClasses(_ scale: Float) throws -> any ClassHead {
+        let names = loaded.dataset.classNames.map { $0.split(separator: "_").joined(separator: " ") }
+        let encoded: EncodedSamples
+        do {
+            encoded = try loaded.encode(LabelledSamples(store: .texts(names), labels: Array(names.indices)))
+        } catch var failure as Failure {
+            failure.place = "head.zero_shot"
+            throw failure
+        }
+        var weight = Matrix<Float>(rows: classes, columns: width)
+        try evaluator.stream.run(
+            encoded, Array(names.indices), through: [PreparedSubject(backbone: loaded.backbone)],
+            progress: SilentProgress(), isCancelled: isCancelled
+        ) { _, positions, features in
+            for (row, position) in positions.enumerated() {
+                for column in 0..<width { weight[position, column] = features[row, column] }
+            }
+        }
+        return LinearHead(weight: FeatureRows.unitLength(weight), scale: scale)
     }
 
     private func fitted(_ head: Suite.FittedHead, _ prepared: PreparedSubject, _ label: String) throws -> any ClassHead {
@@ -129,6 +152,7 @@ final class EvaluationRun {
 
     /// Runs units over their samples. Units over the same samples run side by side and share what they have in common.
     private func run(_ wave: [Unit]) throws {
+        guard !wave.isEmpty else { return }
         var rest = wave
         progress.begin(
             "evaluating", total: Int64(wave.reduce(0) { $0 + $1.part.positions.count }), unit: "samples")

@@ -38,7 +38,7 @@ public struct Evaluator: Sendable {
         let width = loaded.backbone.description.width
         var result = Matrix<Float>(rows: samples.count, columns: width)
         for part in parts(of: subject, labels: encoded.labels) {
-            let prepared = try prepare(part.adapter, label: subject.label, encoded, part.positions.count)
+            let prepared = try prepare(part.adapter, label: subject.label)
             try stream.run(
                 encoded, part.positions, through: [prepared], progress: SilentProgress(), isCancelled: { false }
             ) { _, positions, features in
@@ -107,12 +107,11 @@ public struct Evaluator: Sendable {
         }
     }
 
-    func prepare(_ adapter: Adapter?, label: String, _ samples: EncodedSamples, _ count: Int) throws -> PreparedSubject {
+    func prepare(_ adapter: Adapter?, label: String) throws -> PreparedSubject {
         guard let adapter else { return PreparedSubject(backbone: loaded.backbone) }
         do {
             return try PreparedSubject(
-                adapter, label: label, on: loaded.backbone,
-                rows: count * samples.rowsPerSample(loaded.backbone.description), folding: options.folding,
+                adapter, label: label, on: loaded.backbone, folding: options.folding,
                 memoryLimitBytes: options.memoryLimitBytes)
         } catch var failure as Failure {
             failure.message = "'\(label)' does not run on the backbone: " + failure.message

@@ -6,7 +6,8 @@ import Tensors
 
 /// How an adapter takes part in a pass.
 public enum Folding: Sendable, CaseIterable {
-    /// Folded where that costs less than the products with the factors.
+    /// Folded where a copy of the weights fits in memory. The choice never depends on the samples, so that neither do
+    /// the bits of a sample's result.
     case automatic
     /// Always beside the weights.
     case never
@@ -30,16 +31,14 @@ struct PreparedSubject: Sendable {
         byteCount = 0
     }
 
-    /// - Parameters:
-    ///   - rows: token rows that will go through.
     /// - Throws: as `LoRASlot`: `backbone.adapter_mismatch`, `config.feature_unsupported`, `adapter.duplicate_module`.
     init(
-        _ adapter: Adapter, label: String, on backbone: Backbone<Float>, rows: Int, folding: Folding,
-        memoryLimitBytes: Int
+        _ adapter: Adapter, label: String, on backbone: Backbone<Float>, folding: Folding, memoryLimitBytes: Int
     ) throws {
         let slot = try LoRASlot<Float>(adapter, name: label, on: backbone.description)
         firstLayer = slot.pairs.map(\.site.layer).min() ?? backbone.description.depth
-        if Self.folds(slot, backbone, rows: rows, folding: folding, memoryLimitBytes: memoryLimitBytes) {
+        let fits = Self.foldedBytes(backbone) <= memoryLimitBytes
+        if folding == .always || (folding == .automatic && fits) {
             self.backbone = try backbone.adding(Self.deltas(of: slot))
             mix = nil
             byteCount = Self.foldedBytes(backbone)
@@ -52,23 +51,6 @@ struct PreparedSubject: Sendable {
 
     /// A copy of the weights and their packed form.
     private static func foldedBytes(_ backbone: Backbone<Float>) -> Int { backbone.parameters.count * 8 }
-
-    /// Folding costs one product per site and a copy of the weights; running beside costs two thin products per row.
-    private static func folds(
-        _ slot: LoRASlot<Float>, _ backbone: Backbone<Float>, rows: Int, folding: Folding, memoryLimitBytes: Int
-    ) -> Bool {
-        switch folding {
-        case .always: return true
-        case .never: return false
-        case .automatic:
-            guard foldedBytes(backbone) <= memoryLimitBytes else { return false }
-            let once = slot.pairs.reduce(Double(backbone.parameters.count) * 16) {
-                $0 + 4 * Double($1.inputs) * Double($1.outputs) * Double($1.rank)
-            }
-            let beside = slot.pairs.reduce(0.0) { $0 + 2 * Double($1.rank) * Double($1.inputs + $1.outputs) }
-            return beside * Double(rows) > once
-        }
-    }
 
     /// scale·B·A of every site, in double precision, then rounded once.
     private static func deltas(of slot: LoRASlot<Float>) throws -> [SiteID: Matrix<Float>] {

@@ -90,6 +90,8 @@ public struct Suite: Sendable {
         /// `weight` [classes, width] and optional `bias` [classes] in a safetensors file; logits = scale·(f·wᵀ) + b.
         case file(path: String, scale: Float)
         case fitted(FittedHead)
+        /// Texts only: the unit-length features of the class names (`_` read as a space) through the bare backbone.
+        case classNames(scale: Float)
         /// The trained head that travels with each adapter (`modules_to_save`).
         case adapter
     }

@@ -110,6 +110,7 @@ private struct SuiteFields {
     private static let kindKeys: [(kind: String, others: [String])] = [
         ("path", ["scale"]), ("linear", []), ("ncm", fittedKeys + ["scale"]),
         ("ridge", fittedKeys + ["lambda", "hidden", "seed"]), ("lda", fittedKeys + ["shrinkage"]), ("from", []),
+        ("zero_shot", ["scale"]),
     ]
 
     private func head() throws -> Suite.Head {
@@ -136,6 +137,13 @@ private struct SuiteFields {
                     place: (fields["from"]?.place ?? fields.place).description)
             }
             return .adapter
+        case "zero_shot":
+            guard fields["zero_shot"]?.scalar?.text == "class_names" else {
+                throw Failure(
+                    .recipeBadParameter, "'head.zero_shot' must be 'class_names'",
+                    place: (fields["zero_shot"]?.place ?? fields.place).description)
+            }
+            return .classNames(scale: try fields.float("scale", positive: true) ?? 1)
         default: return .fitted(try fitted(fields, kind.kind))
         }
     }

@@ -1,0 +1,78 @@
+import Adapters
+import Diagnostics
+import Foundation
+import Networks
+import Tensors
+import Testing
+import Training
+import WeightFiles
+
+@testable import Evaluation
+
+@Suite struct HeadTests {
+    /// The fixture's head holds the class means of the backbone's features over the training images.
+    @Test func `class means of the backbone reproduce the fixed head`() throws {
+        let fitted = try TinySuite("digits", "head={ncm: train, features: backbone, scale: 20}")
+        let subjects = try [.backbone, fitted.subject("task1")]
+        let evaluation = try fitted.evaluator().evaluate(subjects)
+        for result in evaluation.results {
+            #expect(result.tally.predictions == (try fitted.predictions(result.subject)), "\(result.subject)")
+        }
+    }
+
+    @Test func `class means of the subject's own features`() throws {
+        let tiny = try TinySuite("digits", "head={ncm: train}")
+        let subject = try tiny.subject("task1")
+        let train = try tiny.loaded.trainingSamples()
+        let test = try tiny.loaded.samples()
+        var means = NearestMean(width: 16, classCount: 4)
+        means.add(try tiny.evaluator().features(of: subject, train), labels: train.labels)
+        let logits = means.head().logits(try tiny.evaluator().features(of: subject, test))
+        let expected = (0..<test.count).map { row in
+            (0..<4).max { logits[row, $0] < logits[row, $1] } ?? -1
+        }
+        let found = try tiny.evaluator(threads: 2).evaluate([subject]).results[0].tally.predictions
+        #expect(found == expected)
+        #expect(found != (try tiny.predictions("task1")))
+    }
+
+    @Test(arguments: ["{ridge: train}", "{ridge: train, lambda: 1, hidden: 0}", "{lda: train, shrinkage: 0.3}"])
+    func `solved heads beat chance on their features`(head: String) throws {
+        let tiny = try TinySuite("digits", "head=\(head)")
+        let one = try tiny.evaluator().evaluate([.backbone]).results[0]
+        #expect(one.correctGlobal > 25)
+        #expect(one.nonFinite == 0)
+        #expect(one.tally == (try tiny.evaluator(threads: 2).evaluate([.backbone]).results[0].tally))
+    }
+
+    @Test func `the adapter's own head`() throws {
+        let tiny = try TinySuite("digits", "head={from: adapter}")
+        var adapter = try tiny.adapter("task0")
+        let head = try SafetensorsFile(path: tiny.folder + "/head.safetensors")
+        let weight = try #require(head.view("weight"))
+        let named = TensorView(
+            name: "classifier.weight", dtype: weight.dtype, shape: weight.shape, bytes: weight.bytes,
+            owner: weight.owner)
+        adapter.saved = [SavedTensor(name: "classifier.weight", role: .savedModule, tensor: named)]
+        let subject = Subject(label: "task0", kind: .adapter(adapter))
+        #expect(try tiny.evaluator().evaluate([subject]).results[0].tally.predictions == tiny.predictions("task0"))
+        let bare = try #require(failure { try tiny.evaluator().evaluate([.backbone]) })
+        #expect(bare.code == .dataMissing && bare.place == "head.from")
+        let without = try #require(failure { try tiny.evaluator().evaluate([tiny.subject("task1")]) })
+        #expect(without.hint?.contains("modules_to_save") == true)
+    }
+
+    @Test func `class names as prototypes`() throws {
+        let tiny = try TinySuite("words")
+        let names = try tiny.evaluator().evaluate([.backbone]).results[0].tally.predictions
+        #expect(names == (try tiny.predictions("backbone")))
+    }
+
+    @Test func `undefined accuracies are nil`() throws {
+        let tiny = try TinySuite("digits", "tasks=[[0, 1]]")
+        let result = try tiny.evaluator().evaluate([.backbone]).results[0]
+        #expect(result.tally.countLocal < result.tally.count)
+        let none = try TinySuite("digits", "tasks=[]").evaluator().evaluate([.backbone]).results[0]
+        #expect(none.accuracyLocal == nil && none.correctLocal == nil && none.localInterval == nil)
+    }
+}
