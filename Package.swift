@@ -70,7 +70,8 @@ let package = Package(
         .target(
             name: "Evaluation",
             dependencies: [
-                "Settings", "Training", "Networks", "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics",
+                "Settings", "Training", "Networks", "Adapters", "WeightFiles", "LinearAlgebra", "Tensors",
+                "Diagnostics",
             ], swiftSettings: vector),
         .target(name: "ContinualLearning", dependencies: ["Diagnostics"], swiftSettings: vector),
         .target(

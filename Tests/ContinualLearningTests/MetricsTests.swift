@@ -15,7 +15,8 @@ import Testing
         82.66 78.53 83.48 78.39 80.27 80.10 / 82.66 78.18 82.24 78.06 79.28 / 81.00 77.84 81.17 77.22 / 80.44 77.66 80.28 / \
         79.34 76.96 / 78.97
         """
-    static let imageNetR5 = "89.64 84.16 81.87 80.88 80.05 / 84.70 79.22 81.39 78.52 / 83.46 78.54 79.89 / 80.29 78.31 / 79.81"
+    static let imageNetR5 =
+        "89.64 84.16 81.87 80.88 80.05 / 84.70 79.22 81.39 78.52 / 83.46 78.54 79.89 / 80.29 78.31 / 79.81"
 
     static func matrix(_ text: String) -> AccuracyMatrix {
         let columns = text.split(separator: "/").map { $0.split(separator: " ").compactMap { Double($0) } }

@@ -88,7 +88,7 @@ import WeightFiles
             var found = [Matrix<Float>](repeating: Matrix(rows: 0, columns: 0), count: subjects.count)
             try evaluator.stream.run(
                 encoded, Array(0..<encoded.count), through: subjects, progress: SilentProgress(),
-                isCancelled: { false }
+                isCancelled: Evaluator.never
             ) { found[$0] = $2 }
             return found
         }

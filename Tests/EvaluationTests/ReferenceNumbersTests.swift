@@ -70,10 +70,12 @@ import WeightFiles
         options.threads = 2
         let evaluator = Evaluator(loaded, options: options)
         let samples = try loaded.samples().selecting(Array(0..<32))
-        let subjects = try [("base", Subject.backbone)] + adapters.map { name in
-            let adapter = try AdapterReader.read(path: folder + "/" + name)
-            return ("single_" + name, Subject(label: name, kind: .adapter(adapter)))
-        } + merges.map { ($0, Subject(label: $0, kind: .adapter($1))) }
+        let subjects =
+            try [("base", Subject.backbone)]
+            + adapters.map { name in
+                let adapter = try AdapterReader.read(path: folder + "/" + name)
+                return ("single_" + name, Subject(label: name, kind: .adapter(adapter)))
+            } + merges.map { ($0, Subject(label: $0, kind: .adapter($1))) }
         for (entry, subject) in subjects {
             let expected = try Self.golden(folder, entry)
             let found = try evaluator.features(of: subject, samples)

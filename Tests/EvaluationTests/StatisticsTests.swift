@@ -39,7 +39,8 @@ import Testing
     @Test func `tallies count global, local and per task`() throws {
         var tally = PredictionTally(map: try TaskMap(classes: 5, tasks: [[0, 1], [2, 3]]))
         let rows: [([Float], Int)] = [
-            ([3, 1, 2, 0, 0], 0), ([3, 1, 9, 0, 0], 0), ([1, 1, 0, 0, 0], 1), ([0, 0, 1, 2, 3], 4), ([0, 0, 1, 2, 1], 3),
+            ([3, 1, 2, 0, 0], 0), ([3, 1, 9, 0, 0], 0), ([1, 1, 0, 0, 0], 1), ([0, 0, 1, 2, 3], 4),
+            ([0, 0, 1, 2, 1], 3),
         ]
         for (logits, label) in rows { logits.withUnsafeBufferPointer { tally.add(logits: $0, label: label) } }
         #expect(tally.predictions == [0, 2, 0, 4, 3])
@@ -57,8 +58,10 @@ import Testing
     }
 
     @Test func `calibration of a perfectly and a badly calibrated subject`() {
-        let good = Calibration(confidences: [Float](repeating: 0.75, count: 400), isCorrect: (0..<400).map { $0 % 4 != 0 })
-        let bad = Calibration(confidences: [Float](repeating: 0.9, count: 100), isCorrect: (0..<100).map { $0 % 2 == 0 })
+        let good = Calibration(
+            confidences: [Float](repeating: 0.75, count: 400), isCorrect: (0..<400).map { $0 % 4 != 0 })
+        let bad = Calibration(
+            confidences: [Float](repeating: 0.9, count: 100), isCorrect: (0..<100).map { $0 % 2 == 0 })
         #expect((good.expectedError ?? 1) < 1e-9)
         #expect(abs((bad.expectedError ?? 0) - 0.4) < 1e-6)
         #expect(Calibration(confidences: [], isCorrect: []).expectedError == nil)

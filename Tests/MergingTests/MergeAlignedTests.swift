@@ -22,7 +22,8 @@ import Testing
             let expected = Dense.sum(zip(weights, updates(adapters)).map { ($0, $1) })
             var parameters: [String: ParameterValue] = [:]
             if method == "cat" { parameters["allow_overcomplete"] = .bool(true) }
-            #expect(try MergeTrial(method, adapters, weights: weights, parameters).delta().distance(to: expected) < 1e-5)
+            #expect(
+                try MergeTrial(method, adapters, weights: weights, parameters).delta().distance(to: expected) < 1e-5)
             guard method == "knots_ta" else { continue }
             let input = MergeTrial(method, adapters, weights: weights, ["concat": .text("input")])
             #expect(try input.delta().distance(to: expected) < 1e-5)

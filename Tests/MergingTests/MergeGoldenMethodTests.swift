@@ -51,8 +51,10 @@ import WeightFiles
             let delta = try #require(expected[module + ".delta"] ?? expected[module])
             #expect(golden.excess(try outcome.delta(module), delta) <= 0, "\(module)")
             guard byFactors else { continue }
-            #expect(golden.excess(try outcome.a(module), try #require(expected[module + ".lora_A"])) <= 0, "\(module) A")
-            #expect(golden.excess(try outcome.b(module), try #require(expected[module + ".lora_B"])) <= 0, "\(module) B")
+            #expect(
+                golden.excess(try outcome.a(module), try #require(expected[module + ".lora_A"])) <= 0, "\(module) A")
+            #expect(
+                golden.excess(try outcome.b(module), try #require(expected[module + ".lora_B"])) <= 0, "\(module) B")
         }
     }
 }

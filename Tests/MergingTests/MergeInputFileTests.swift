@@ -29,9 +29,10 @@ import Testing
             var trial = MergeTrial("dare_linear", adapters, ["density": .number(0.4), "mask_file": .text(path)])
             trial.rank = .keep
             trial.seed = nil
-            let expected = Dense.sum(zip(adapters, masks).map { adapter, mask in
-                (2.5, Dense(12, 9, zip(adapter.modules[0].delta.values, mask).map { $0 * $1 }))
-            })
+            let expected = Dense.sum(
+                zip(adapters, masks).map { adapter, mask in
+                    (2.5, Dense(12, 9, zip(adapter.modules[0].delta.values, mask).map { $0 * $1 }))
+                })
             let merged = try trial.delta()
             #expect(merged.distance(to: expected) < 1e-5)
         }

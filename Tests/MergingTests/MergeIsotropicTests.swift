@@ -35,7 +35,10 @@ import Testing
             for overMinDim in [false, true] {
                 let trial = MergeTrial(
                     "iso_c", adapters, weights: weights,
-                    ["beta": .number(beta), "lambda": .number(0.6), "mean_over": .text(overMinDim ? "min_dim" : "rank")])
+                    [
+                        "beta": .number(beta), "lambda": .number(0.6),
+                        "mean_over": .text(overMinDim ? "min_dim" : "rank"),
+                    ])
                 let expected = 0.6 * DenseMethods.isotropic(sum(adapters), beta: beta, overMinDim: overMinDim)
                 #expect(try trial.delta().distance(to: expected) < 1e-5)
             }

@@ -142,7 +142,8 @@ import Testing
     }
 
     @Test func `breadcrumbs breaks ties by position and independently of blocks`() throws {
-        let ones = TestModule("m", b: Dense(Self.rows, 1, [Double](repeating: 1, count: Self.rows)),
+        let ones = TestModule(
+            "m", b: Dense(Self.rows, 1, [Double](repeating: 1, count: Self.rows)),
             a: Dense(1, Self.columns, [Double](repeating: 1, count: Self.columns)))
         let adapter = [TestAdapter("ones", [ones])]
         let expected = SparseReference.outliers(adapter[0].entries, density: 0.5, gamma: 0.1).map(Double.init)

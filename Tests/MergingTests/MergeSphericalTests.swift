@@ -69,7 +69,8 @@ import Testing
                     let merged = arc(row(turned[0]), row(turned[1]), t, limit: nil)
                     for j in 0..<expected.columns { expected[k, j] = merged[0, j] }
                 }
-                #expect(try trial.delta().distance(to: axis == "rows" ? expected : expected.transposed) < 1e-5, "\(axis)")
+                #expect(
+                    try trial.delta().distance(to: axis == "rows" ? expected : expected.transposed) < 1e-5, "\(axis)")
                 var small = trial
                 small.rank = .fixed(2)
                 let exact = JacobiSVD(axis == "rows" ? expected : expected.transposed).truncated(2)

@@ -39,11 +39,13 @@ import Testing
             "peft_magnitude_prune_svd",
         ]
         let every = MethodRegistry.standard.all.map { method in
-            let prefix = method.compatibilities == [.none] || method.role != .merge
+            let prefix =
+                method.compatibilities == [.none] || method.role != .merge
                 ? "" : method.compatibilities.map(\.rawValue).sorted()[0] + "_"
             return prefix + method.id
         }.filter { $0 != "pam" && $0 != "mergekit_arcee_fusion" && $0 != "negate" }
-        #expect(Set(every).subtracting(Self.files.map { String($0.dropLast(5)) }).subtracting(["magnitude_prune"]).isEmpty)
+        #expect(
+            Set(every).subtracting(Self.files.map { String($0.dropLast(5)) }).subtracting(["magnitude_prune"]).isEmpty)
         #expect(Set(wanted).subtracting(Self.files.map { String($0.dropLast(5)) }).isEmpty)
     }
 

@@ -39,7 +39,9 @@ import Testing
         try? ridge.add(f, labels: labels)
         guard let head = try? ridge.head(lambda: 1) else { return #expect(Bool(false), "no head") }
         let all = head.logits(f)
-        for row in [0, 7, 32] { #expect(head.logits(f.rows(row..<row + 1)).elements == all.rows(row..<row + 1).elements) }
+        for row in [0, 7, 32] {
+            #expect(head.logits(f.rows(row..<row + 1)).elements == all.rows(row..<row + 1).elements)
+        }
     }
 
     @Test func `nearest means are the means of unit features, whatever the order`() {
@@ -80,7 +82,9 @@ import Testing
         var residual = try multiply(h, w)
         for (row, label) in labels.enumerated() { residual[row, label] -= 1 }
         let gradient = try multiply(h, residual, transposeA: true)
-        for index in gradient.elements.indices { #expect(abs(gradient.elements[index] + 0.5 * w.elements[index]) < 1e-3) }
+        for index in gradient.elements.indices {
+            #expect(abs(gradient.elements[index] + 0.5 * w.elements[index]) < 1e-3)
+        }
         let (test, testLabels) = Self.features(200, 8, seed: 8, classes: 3)
         #expect(Self.accuracy(expected, test, testLabels) > 0.9)
     }

@@ -6,7 +6,9 @@ import Testing
 /// The float32 kernels against the same code in double precision, whose functions come from the C library.
 @Suite struct KernelTests {
     static func grid(_ range: ClosedRange<Double>, _ count: Int) -> [Float] {
-        (0..<count).map { Float(range.lowerBound + (range.upperBound - range.lowerBound) * Double($0) / Double(count - 1)) }
+        (0..<count).map {
+            Float(range.lowerBound + (range.upperBound - range.lowerBound) * Double($0) / Double(count - 1))
+        }
     }
 
     /// Applies eight at a time.
@@ -33,8 +35,13 @@ import Testing
         let unit = Self.grid(0...1, 80_000)
         #expect(Self.worst(unit, Self.apply(unit) { $0.logarithmOfOnePlus }, log1p) < 3e-7)
         let normal = Self.grid(-13...13, 80_000)
-        #expect(Self.worst(normal, Self.apply(normal) { $0.normal.probability }, { 0.5 * erfc(-$0 / 2.0.squareRoot()) }) < 1e-6)
-        #expect(Self.worst(normal, Self.apply(normal) { $0.normal.density }, { exp(-$0 * $0 / 2) / (2 * Double.pi).squareRoot() }) < 1e-6)
+        #expect(
+            Self.worst(normal, Self.apply(normal) { $0.normal.probability }, { 0.5 * erfc(-$0 / 2.0.squareRoot()) })
+                < 1e-6)
+        #expect(
+            Self.worst(
+                normal, Self.apply(normal) { $0.normal.density }, { exp(-$0 * $0 / 2) / (2 * Double.pi).squareRoot() })
+                < 1e-6)
     }
 
     @Test func `arguments outside the range of the exponential give finite results`() {
@@ -62,7 +69,9 @@ import Testing
         for i in x.indices {
             #expect(abs(Double(y[i]) - exact.y[i]) <= 1e-6 * abs(exact.y[i]) + 1e-37, "\(x[i])")
             // The derivative passes through zero: there its terms set the scale.
-            #expect(abs(Double(d[i]) - exact.d[i]) <= 1e-6 * max(abs(exact.d[i]), abs(exact.y[i] / max(1e-3, abs(Double(x[i]))))) + 1e-37, "\(x[i])")
+            #expect(
+                abs(Double(d[i]) - exact.d[i]) <= 1e-6
+                    * max(abs(exact.d[i]), abs(exact.y[i] / max(1e-3, abs(Double(x[i]))))) + 1e-37, "\(x[i])")
         }
     }
 
@@ -73,7 +82,9 @@ import Testing
             let v = Double(x[i])
             let u = (2 / Double.pi).squareRoot() * (v + 0.044715 * v * v * v)
             #expect(abs(Double(y[i]) - 0.5 * v * (1 + tanh(u))) < 1e-6 * max(1, abs(v)))
-            let slope = 0.5 * (1 + tanh(u)) + 0.5 * v * (1 - tanh(u) * tanh(u)) * (2 / Double.pi).squareRoot() * (1 + 0.134145 * v * v)
+            let slope =
+                0.5 * (1 + tanh(u)) + 0.5 * v * (1 - tanh(u) * tanh(u)) * (2 / Double.pi).squareRoot()
+                * (1 + 0.134145 * v * v)
             #expect(abs(Double(d[i]) - slope) < 2e-6)
         }
     }
@@ -125,7 +136,9 @@ import Testing
                 matrix.multiply(rows: 1, row, ldx: inputs, bias: bias, into: $0.baseAddress!, ldy: outputs)
             }
             for o in 0..<outputs {
-                let exact = (0..<inputs).reduce(Double(bias[o])) { $0 + Double(row[$1]) * Double(weight[o * inputs + $1]) }
+                let exact = (0..<inputs).reduce(Double(bias[o])) {
+                    $0 + Double(row[$1]) * Double(weight[o * inputs + $1])
+                }
                 #expect(abs(Double(alone[o]) - exact) < 2e-5)
             }
             for rows in [2, 3, 5, 11, 12, 13, 29, 64] {

@@ -58,7 +58,9 @@ import WeightFiles
         ("vit_timm", "blocks.0.ls1.gamma", "LayerScale"), ("vit_timm", "fc_norm.weight", "fc_norm"),
         ("vit_timm", "blocks.0.attn.q_norm.weight", "query and key norms"),
     ])
-    func `variants that are not implemented are refused by name`(_ name: String, _ tensor: String, _ what: String) throws {
+    func `variants that are not implemented are refused by name`(_ name: String, _ tensor: String, _ what: String)
+        throws
+    {
         let found = Self.failure(try Self.altered(name, add: [tensor: [1]]))
         #expect(found?.code == .configFeatureUnsupported && found?.message.contains(what) == true)
     }
@@ -76,7 +78,9 @@ import WeightFiles
                 change["sliding_window"] = .number("4")
                 change["layer_types"] = .null
             }
-            #expect(Self.failure(try Self.altered(name, configuration: change))?.code == .configFeatureUnsupported, "\(key)")
+            #expect(
+                Self.failure(try Self.altered(name, configuration: change))?.code == .configFeatureUnsupported, "\(key)"
+            )
         }
         let other = Self.failure(try Self.altered("bert", configuration: ["model_type": .string("t5")]))
         #expect(other?.code == .configUnsupportedType && other?.hint?.contains("qwen3") == true)
@@ -160,7 +164,9 @@ import WeightFiles
         for text in ["", "L", "L1", "q", "L-1.q", "L1.qq", "M1.q"] { #expect(SiteID(text) == nil) }
     }
 
-    static func module(_ name: String, _ dOut: Int, _ dIn: Int, kind: ModuleKind = .linear, fanIn: Bool = false, bias: Bool = false) throws -> LoRAModule {
+    static func module(
+        _ name: String, _ dOut: Int, _ dIn: Int, kind: ModuleKind = .linear, fanIn: Bool = false, bias: Bool = false
+    ) throws -> LoRAModule {
         let a = try TensorBuffer(name: "a", dtype: .bf16, shape: [2, dIn])
         let b = try TensorBuffer(name: "b", dtype: .f32, shape: [dOut, 2])
         try (0..<2 * dIn).map { Float($0 % 5) - 2 }.withUnsafeBufferPointer { _ = try a.write($0) }
@@ -199,7 +205,8 @@ import WeightFiles
         #expect(try code(Self.module("vit.layers.2.attention.q_proj", 20, 20))?.code == .backboneAdapterMismatch)
         let foreign = try code(Self.module("model.layers.0.self_attn.q_proj", 20, 20))
         #expect(foreign?.code == .backboneAdapterMismatch && foreign?.hint?.isEmpty == false)
-        let twice = try code(Self.module(query, 20, 20), Self.module("encoder.layer.1.attention.attention.query", 20, 20))
+        let twice = try code(
+            Self.module(query, 20, 20), Self.module("encoder.layer.1.attention.attention.query", 20, 20))
         #expect(twice?.code == .adapterDuplicateModule)
         for refused in [
             try Self.module(query, 20, 20, kind: .embedding), try Self.module(query, 20, 20, fanIn: true),

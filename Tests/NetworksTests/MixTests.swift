@@ -31,7 +31,8 @@ import Testing
         let w: [Float] = [0.5, 0, -0.25, 1]
         let base = try backbone.hiddenStates(input, mix: packed, coefficients: .constant(w)).map(Double.init)
         let forms: [Coefficients<Float>] = [
-            .constant(w), .perSample(lengths.flatMap { _ in w }), .perRow((0..<lengths.reduce(0, +)).flatMap { _ in w }),
+            .constant(w), .perSample(lengths.flatMap { _ in w }),
+            .perRow((0..<lengths.reduce(0, +)).flatMap { _ in w }),
         ]
         for form in forms {
             for mix in [packed, separate] {
@@ -189,7 +190,9 @@ final class ProbeRouter: SiteRouter, @unchecked Sendable {
         for row in 0..<rows.count {
             let x = rows.input + row * rows.stride
             for block in stride(from: 0, to: rows.columns, by: slots) {
-                let z = (block..<block + slots).map { c in (0..<rows.width).reduce(0) { $0 + r[c * rows.width + $1] * x[$1] } }
+                let z = (block..<block + slots).map { c in
+                    (0..<rows.width).reduce(0) { $0 + r[c * rows.width + $1] * x[$1] }
+                }
                 let total = z.reduce(0) { $0 + exp($1) }
                 for (i, value) in z.enumerated() { w[row * rows.columns + block + i] = exp(value) / total }
             }

@@ -37,8 +37,12 @@ import Testing
         let found = try #require(gradients.slots[0])
         #expect(slot.pairs.count == fixture.names.filter { $0.hasPrefix("grad.") }.count / 2)
         for pair in slot.pairs {
-            #expect(relativeError(found[pair.a], try fixture.numbers("grad.\(pair.site).a")) < Self.tolerance, "\(pair.site).a")
-            #expect(relativeError(found[pair.b], try fixture.numbers("grad.\(pair.site).b")) < Self.tolerance, "\(pair.site).b")
+            #expect(
+                relativeError(found[pair.a], try fixture.numbers("grad.\(pair.site).a")) < Self.tolerance,
+                "\(pair.site).a")
+            #expect(
+                relativeError(found[pair.b], try fixture.numbers("grad.\(pair.site).b")) < Self.tolerance,
+                "\(pair.site).b")
         }
     }
 

@@ -17,7 +17,8 @@ final class TemporaryFolder: Sendable {
 
     func write(_ name: String, _ bytes: [UInt8]) throws {
         let target = URL(fileURLWithPath: path + "/" + name)
-        try FileManager.default.createDirectory(at: target.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            at: target.deletingLastPathComponent(), withIntermediateDirectories: true)
         try Data(bytes).write(to: target)
     }
 
@@ -64,7 +65,8 @@ func code(_ body: () throws -> some Any) -> String? {
     @Test(arguments: [
         ([1, 2, 3], "data.malformed"), (Self.idx([3], [0, 1]), "data.malformed"),
         ([0, 0, 9, 1, 0, 0, 0, 1, 5], "data.unsupported"), (Self.idx([2], [0, 7]), "data.malformed"),
-        (storedGzip(idx([2], [1, 0]), length: 10), "none"), (storedGzip(idx([2], [1, 0]), length: 9), "archive.corrupt"),
+        (storedGzip(idx([2], [1, 0]), length: 10), "none"),
+        (storedGzip(idx([2], [1, 0]), length: 9), "archive.corrupt"),
         (Array(storedGzip(idx([2], [1, 0]), length: 10).dropLast(12)), "archive.truncated"),
     ]) func `damaged labels are refused`(bytes: [UInt8], expected: String) throws {
         let folder = try TemporaryFolder()
@@ -77,14 +79,17 @@ func code(_ body: () throws -> some Any) -> String? {
     /// A gzip stream with one stored block and the given length in its trailer.
     static func storedGzip(_ content: [UInt8], length: UInt8) -> [UInt8] {
         let size = UInt8(content.count)
-        return [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF, 1, size, 0, ~size, 0xFF] + content + [0, 0, 0, 0, length, 0, 0, 0]
+        return [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF, 1, size, 0, ~size, 0xFF] + content + [
+            0, 0, 0, 0, length, 0, 0, 0,
+        ]
     }
 
     @Test func `text files name the line of an unknown class`() throws {
         let folder = try TemporaryFolder()
         try folder.write(
             "meta.json",
-            #"{"columns": ["text", "intent"], "classes": [{"id": 0, "intent": "höhe", "domain": "x"}, {"id": 1, "intent": "tiefe", "domain": "y"}]}"#)
+            #"{"columns": ["text", "intent"], "classes": [{"id": 0, "intent": "höhe", "domain": "x"}, {"id": 1, "intent": "tiefe", "domain": "y"}]}"#
+        )
         try folder.write("train.tsv", "wie hoch\thöhe\n\nwie tief\ttiefe\r\n")
         try folder.write("test.tsv", "gut\thöhe\nschlecht\ttief\n")
         let data = try Dataset(path: folder.path)
@@ -112,7 +117,9 @@ func code(_ body: () throws -> some Any) -> String? {
 
     @Test func `CIFAR records`() throws {
         let folder = try TemporaryFolder()
-        for batch in 1...5 { try folder.write("data_batch_\(batch).bin", [UInt8(batch)] + [UInt8](repeating: UInt8(batch), count: 3072)) }
+        for batch in 1...5 {
+            try folder.write("data_batch_\(batch).bin", [UInt8(batch)] + [UInt8](repeating: UInt8(batch), count: 3072))
+        }
         try folder.write("test_batch.bin", [9] + [UInt8](repeating: 7, count: 3072))
         let data = try Dataset(path: folder.path)
         #expect(try data.train().samples.labels == [1, 2, 3, 4, 5])

@@ -1,6 +1,6 @@
 import Foundation
-import Testing
 import Tensors
+import Testing
 import WeightFiles
 
 @testable import Training
@@ -8,7 +8,8 @@ import WeightFiles
 enum TrainingFixtures {
     static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Fixtures"
     /// Real data beside the checkout; absent in a plain clone.
-    static let shared = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    static let shared =
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent().path + "/shared"
 
     static func json(_ path: String) throws -> JSONValue {

@@ -135,7 +135,8 @@ final class EvaluationRun {
         return LinearHead(weight: FeatureRows.unitLength(weight), scale: scale)
     }
 
-    private func fitted(_ head: Suite.FittedHead, _ prepared: PreparedSubject, _ label: String) throws -> any ClassHead {
+    private func fitted(_ head: Suite.FittedHead, _ prepared: PreparedSubject, _ label: String) throws -> any ClassHead
+    {
         guard let training else { throw Failure(.internalDefect, "no training samples were read") }
         var fitting = HeadFitting(head, samples: training.samples, classes: classes, width: width)
         progress.begin("fitting the head", total: Int64(training.samples.count), unit: "samples")

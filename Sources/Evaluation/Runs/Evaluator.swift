@@ -12,6 +12,9 @@ import Training
 /// ```
 /// Samples stream through in chunks: memory grows with the number of predictions, not with features or activations.
 public struct Evaluator: Sendable {
+    /// For runs that nothing interrupts.
+    static let never: @Sendable () -> Bool = { false }
+
     public struct Options: Sendable {
         public var threads = 1
         public var folding = Folding.automatic
@@ -40,7 +43,7 @@ public struct Evaluator: Sendable {
         for part in parts(of: subject, labels: encoded.labels) {
             let prepared = try prepare(part.adapter, label: subject.label)
             try stream.run(
-                encoded, part.positions, through: [prepared], progress: SilentProgress(), isCancelled: { false }
+                encoded, part.positions, through: [prepared], progress: SilentProgress(), isCancelled: Evaluator.never
             ) { _, positions, features in
                 for (row, position) in positions.enumerated() {
                     result.elements.replaceSubrange(

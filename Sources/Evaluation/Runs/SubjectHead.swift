@@ -32,7 +32,8 @@ enum StoredHead {
             throw Failure(
                 .dataMissing, "the adapter carries no head of \(classes) classes on \(width) features",
                 place: "head.from",
-                hint: found.isEmpty ? "train it with modules_to_save, or name a head file in the suite" : "it carries \(found)")
+                hint: found.isEmpty
+                    ? "train it with modules_to_save, or name a head file in the suite" : "it carries \(found)")
         }
         let bias = adapter.saved.first { $0.name == weight.name.dropLast("weight".count) + "bias" }
         return try head(weight.tensor, bias: bias?.tensor, scale: 1, classes: classes, width: width, path: nil)
@@ -107,7 +108,8 @@ struct HeadFitting {
         var model = RandomFeatureRidge(width: width, classCount: classes, hidden: head.hidden, seed: head.seed)
         var lambda = head.lambda
         if lambda == nil {
-            let parts = StratifiedSplit.holdOut(from: samples, classes: classes, fraction: 0.2, minimum: 1, seed: head.seed)
+            let parts = StratifiedSplit.holdOut(
+                from: samples, classes: classes, fraction: 0.2, minimum: 1, seed: head.seed)
             let place = Dictionary(uniqueKeysWithValues: samples.sourceIndices.enumerated().map { ($1, $0) })
             func rows(_ part: LabelledSamples) -> (features: Matrix<Float>, labels: [Int]) {
                 let elements = part.sourceIndices.flatMap { index -> ArraySlice<Float> in

@@ -31,7 +31,8 @@ public struct Calibration: Sendable, Hashable {
             return Bin(count: counts[index], meanConfidence: sums[index] / n, accuracy: Double(right[index]) / n)
         }
         let total = counts.reduce(0, +)
-        expectedError = total == 0
+        expectedError =
+            total == 0
             ? nil : bins.reduce(0) { $0 + Double($1.count) / Double(total) * abs($1.accuracy - $1.meanConfidence) }
     }
 }

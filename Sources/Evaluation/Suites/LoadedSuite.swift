@@ -78,7 +78,9 @@ public final class LoadedSuite: Sendable {
             guard let found = try dataset.validation() else {
                 throw Failure(
                     .dataMissing, "the data have no split 'val'", path: dataset.path,
-                    hint: "use a part of the training split: data: { split: train, per_class: { skip: 1000, take: 100 } }")
+                    hint:
+                        "use a part of the training split: data: { split: train, per_class: { skip: 1000, take: 100 } }"
+                )
             }
             all = found.samples
         }

@@ -110,7 +110,8 @@ struct SampleEncoder: Sendable {
             let shape = set.shape
             guard (shape.channels, shape.height, shape.width) == (channels, height, width) else {
                 throw Failure(
-                    .backboneBadInput, "the images are \(shape.channels)×\(shape.height)×\(shape.width), the backbone "
+                    .backboneBadInput,
+                    "the images are \(shape.channels)×\(shape.height)×\(shape.width), the backbone "
                         + "reads \(channels)×\(height)×\(width)", place: "data")
             }
             return .images(set, tables: tables)
@@ -120,7 +121,8 @@ struct SampleEncoder: Sendable {
                     let ids = tokenizer.encodeInput(text, maximumTokens: maximum)
                     guard !ids.isEmpty, ids.allSatisfy({ (0..<vocabulary).contains($0) }) else {
                         throw Failure(
-                            .backboneBadInput, ids.isEmpty
+                            .backboneBadInput,
+                            ids.isEmpty
                                 ? "the text has no tokens" : "the tokenizer gives ids that the backbone does not have",
                             place: "sample \(index)")
                     }

@@ -59,7 +59,8 @@ private struct SuiteFields {
 
     func suite() throws -> Suite {
         try reader.refuseUnknown(
-            known: SuiteReader.keys, hints: ["normalise": "did you mean 'normalize'?", "model": "did you mean 'backbone'?"])
+            known: SuiteReader.keys,
+            hints: ["normalise": "did you mean 'normalize'?", "model": "did you mean 'backbone'?"])
         return Suite(
             name: try required(try reader.text("name"), "name").value,
             backbone: try required(try reader.text("backbone"), "backbone"), data: try data(), input: try input(),
@@ -119,7 +120,8 @@ private struct SuiteFields {
         try fields.refuseUnknown(known: Self.kindKeys.flatMap { [$0.kind] + $0.others })
         guard kinds.count == 1, let kind = kinds.first else {
             throw Failure(
-                .recipeBadParameter, "'head' says \(kinds.isEmpty ? "none" : "several") of "
+                .recipeBadParameter,
+                "'head' says \(kinds.isEmpty ? "none" : "several") of "
                     + Self.kindKeys.map(\.kind).joined(separator: ", "), place: fields.place.description,
                 hint: "for example head: { path: head.safetensors, scale: 20 } or head: { ncm: train }")
         }

@@ -32,7 +32,8 @@ extension MergeMethod {
     static let coreCart = MergeMethod(
         MethodDescription(
             id: "core_cart", title: "Core Space, CART",
-            summary: "Centres the updates at their mean and adds the leading directions of each adapter's distance to it.",
+            summary:
+                "Centres the updates at their mean and adds the leading directions of each adapter's distance to it.",
             exactness: .spectral, source: "Core Space, arXiv 2509.17786; CART, arXiv 2412.12153",
             parameters: [
                 .weight, .lambda(),

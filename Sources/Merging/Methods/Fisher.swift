@@ -9,7 +9,8 @@ extension MergeMethod {
     static let fisher = MergeMethod(
         MethodDescription(
             id: "fisher", title: "Fisher-weighted mean",
-            summary: "Averages entry by entry, each adapter weighted by how much its task depends on that entry; needs a "
+            summary:
+                "Averages entry by entry, each adapter weighted by how much its task depends on that entry; needs a "
                 + "file of Fisher information per adapter.",
             exactness: .elementwise, source: "Fisher merging, arXiv 2111.09832",
             parameters: [

@@ -12,7 +12,8 @@ extension MergeMethod {
     static let isoCTS = MergeMethod(
         MethodDescription(
             id: "iso_cts", title: "Isotropic merging, common and task-specific subspaces",
-            summary: "Like iso_c, but reserves a share of the directions for what single adapters do outside the common "
+            summary:
+                "Like iso_c, but reserves a share of the directions for what single adapters do outside the common "
                 + "subspace.",
             exactness: .spectral, source: "Iso-CTS, arXiv 2502.04959; danielm1405/iso-merging",
             parameters: [

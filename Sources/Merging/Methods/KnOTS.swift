@@ -44,7 +44,8 @@ extension MergeMethod {
                 return ElementRule { chunk, _, output in WeightedEntries.sum(chunk, c, into: output) }
             }
         default:
-            throw Failure(.internalDefect, "\(method.description.id) has no elementwise form", hint: "please report this")
+            throw Failure(
+                .internalDefect, "\(method.description.id) has no elementwise form", hint: "please report this")
         }
     }
 }

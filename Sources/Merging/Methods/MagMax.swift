@@ -4,7 +4,8 @@ extension MergeMethod {
     static let magMax = MergeMethod(
         MethodDescription(
             id: "magmax", title: "MagMax: largest change wins",
-            summary: "Takes every entry from the adapter that changes it most; meant for snapshots that were trained one "
+            summary:
+                "Takes every entry from the adapter that changes it most; meant for snapshots that were trained one "
                 + "after the other.",
             exactness: .elementwise, source: "MagMax, arXiv 2407.06322", parameters: [.weight, .lambda()],
             cost: "one pass over all m·n entries, then recompression"),

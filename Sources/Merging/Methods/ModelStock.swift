@@ -7,7 +7,8 @@ extension MergeMethod {
     static let modelStock = MergeMethod(
         MethodDescription(
             id: "model_stock", title: "Model Stock",
-            summary: "The mean of the updates, shrunk the more the less they point the same way; for several runs of one "
+            summary:
+                "The mean of the updates, shrunk the more the less they point the same way; for several runs of one "
                 + "task.",
             exactness: .gram, source: "Model Stock, arXiv 2403.19522",
             parameters: [

@@ -11,7 +11,8 @@ extension MergeMethod {
     static let regMean = MergeMethod(
         MethodDescription(
             id: "regmean", title: "Regression mean",
-            summary: "The update whose outputs are closest to those of every adapter on its own inputs; needs a file of "
+            summary:
+                "The update whose outputs are closest to those of every adapter on its own inputs; needs a file of "
                 + "input Gram matrices per adapter.",
             exactness: .gram, source: "RegMean, arXiv 2212.09849",
             parameters: [

@@ -7,7 +7,8 @@ extension MergeMethod {
     static let slerp = MergeMethod(
         MethodDescription(
             id: "slerp", title: "Spherical interpolation",
-            summary: "Goes from one update to another on an arc, so that the length is kept half-way; t may be a gradient "
+            summary:
+                "Goes from one update to another on an arc, so that the length is kept half-way; t may be a gradient "
                 + "over the layers.",
             exactness: .gram, source: "Shoemake 1985; arcee-ai/mergekit",
             parameters: [
@@ -27,7 +28,8 @@ extension MergeMethod {
     static let nuSlerp = MergeMethod(
         MethodDescription(
             id: "nuslerp", title: "Normalised spherical interpolation",
-            summary: "Spherical interpolation by weights; with flatten: false every row or column has an angle of its own.",
+            summary:
+                "Spherical interpolation by weights; with flatten: false every row or column has an angle of its own.",
             exactness: .gram, source: "arcee-ai/mergekit, nuslerp",
             parameters: [
                 .weight, .lambda(),
@@ -59,8 +61,11 @@ extension MethodContext {
             var result = Matrix<Double>(rows: slices.rows, columns: count)
             for k in 0..<slices.rows {
                 let gram = Matrix(
-                    rows: count, columns: count, elements: Array(slices.elements[k * count * count..<(k + 1) * count * count]))
-                for (i, c) in Arc(gram).coefficients(at: t, straightAbove: nil).enumerated() { result[k, i] = lambda * c }
+                    rows: count, columns: count,
+                    elements: Array(slices.elements[k * count * count..<(k + 1) * count * count]))
+                for (i, c) in Arc(gram).coefficients(at: t, straightAbove: nil).enumerated() {
+                    result[k, i] = lambda * c
+                }
             }
             return result
         }

@@ -8,7 +8,8 @@ extension MergeMethod {
     static let multiSlerp = MergeMethod(
         MethodDescription(
             id: "multislerp", title: "Spherical barycentre, one step",
-            summary: "Averages the directions of any number of updates on the sphere and their lengths apart from that.",
+            summary:
+                "Averages the directions of any number of updates on the sphere and their lengths apart from that.",
             exactness: .gram, source: "arcee-ai/mergekit, multislerp",
             parameters: [
                 .weight, .lambda(),

@@ -11,7 +11,8 @@ extension MergeMethod {
     static let wudi = MergeMethod(
         MethodDescription(
             id: "wudi", title: "WUDI: least interference in the row spaces",
-            summary: "Finds the update that differs least from every adapter's in the directions that this adapter uses.",
+            summary:
+                "Finds the update that differs least from every adapter's in the directions that this adapter uses.",
             exactness: .spectral, source: "objective of WUDI-Merging, arXiv 2503.08099; closed form of this project",
             parameters: [
                 .weight, .lambda(),

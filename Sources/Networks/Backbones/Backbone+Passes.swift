@@ -65,7 +65,8 @@ extension Backbone {
     /// The rows in front of layer `end`, for continuing from there any number of times.
     ///
     /// Exact: continuing gives the same bits as running all layers.
-    public func prefix(of input: NetworkInput<S>, through end: Int, threads: Int? = nil) throws -> PrefixActivations<S> {
+    public func prefix(of input: NetworkInput<S>, through end: Int, threads: Int? = nil) throws -> PrefixActivations<S>
+    {
         var (plan, layout) = try makePlan(input, .hiddenStates, nil, nil, learning: [])
         guard (plan.firstLayer...description.depth).contains(end) else {
             throw Failure(.backboneBadInput, "layer \(end) is outside \(plan.firstLayer)…\(description.depth)")
@@ -101,10 +102,11 @@ extension Backbone {
     public func step(
         _ input: NetworkInput<S>, pooling: Pooling, mix: AdapterMix<S>? = nil, coefficients: Coefficients<S>? = nil,
         learning: Learning = .adapters, into gradients: Gradients<S>, threads: Int? = nil,
-        loss: @Sendable (
-            _ samples: Range<Int>, _ features: UnsafePointer<S>, _ gradient: UnsafeMutablePointer<S>,
-            _ accumulator: Int
-        ) -> Void
+        loss:
+            @Sendable (
+                _ samples: Range<Int>, _ features: UnsafePointer<S>, _ gradient: UnsafeMutablePointer<S>,
+                _ accumulator: Int
+            ) -> Void
     ) throws {
         let kind = PassOutput.features(pooling)
         let (plan, layout) = try makePlan(input, kind, mix, coefficients, learning: learning)

@@ -96,7 +96,8 @@ public final class Backbone<S: NetworkScalar>: @unchecked Sendable {
     func languageHead() throws -> Linear<S> {
         guard let head = parts.languageHead else {
             throw Failure(
-                .configFeatureUnsupported, "a \(description.modelType) backbone of this checkpoint has no language head")
+                .configFeatureUnsupported, "a \(description.modelType) backbone of this checkpoint has no language head"
+            )
         }
         headIsPacked.withLock { packed in
             if !packed { head.refresh() }
@@ -131,7 +132,9 @@ public final class Backbone<S: NetworkScalar>: @unchecked Sendable {
     }
 
     func prepareBackward(from layer: Int) {
-        for layer in parts.layers[layer...] { layer.linears.forEach { $0.prepareBackward() } }
+        for layer in parts.layers[layer...] {
+            for linear in layer.linears { linear.prepareBackward() }
+        }
         parts.pooler?.prepareBackward()
     }
 }

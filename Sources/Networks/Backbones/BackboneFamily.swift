@@ -51,7 +51,8 @@ enum BackboneFamilies {
 
     static func family(for configuration: ConfigurationReader) throws -> any BackboneFamily.Type {
         if let family = all.first(where: { $0.accepts(configuration) }) { return family }
-        let name = configuration.modelType.isEmpty
+        let name =
+            configuration.modelType.isEmpty
             ? configuration["architecture"]?.string ?? "without model_type" : configuration.modelType
         throw Failure(
             .configUnsupportedType, "backbones of type '\(name)' are not implemented", path: configuration.path,
@@ -69,7 +70,8 @@ extension BackboneFamily {
         let missing = sources.filter { weights.view($0.name) == nil }
         if let first = missing.first {
             throw Failure(
-                .backboneMissingTensor, "\(missing.count) of \(sources.count) tensors are missing: "
+                .backboneMissingTensor,
+                "\(missing.count) of \(sources.count) tensors are missing: "
                     + Self.listing(missing.map(\.name)), path: path, place: first.name)
         }
         let known = Set(sources.map(\.name))

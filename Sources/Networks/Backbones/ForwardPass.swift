@@ -47,7 +47,9 @@ public final class ForwardPass<S: NetworkScalar>: @unchecked Sendable {
         }
     }
 
-    deinit { runs.forEach { backbone.workspaces.give($0.workspace) } }
+    deinit {
+        for run in runs { backbone.workspaces.give(run.workspace) }
+    }
 
     /// Adds the gradients that follow from `gradient` = ∂L/∂output to `gradients`. May be called once.
     public func backward(_ gradient: [S], into gradients: Gradients<S>) {

@@ -40,13 +40,13 @@ public final class Gradients<S: NetworkScalar>: @unchecked Sendable {
     }
 
     deinit {
-        slots.forEach { $0?.baseAddress?.deallocate() }
+        for slot in slots { slot?.baseAddress?.deallocate() }
         parameters?.baseAddress?.deallocate()
     }
 
     /// Sets every gradient to zero.
     public func zero() {
-        slots.forEach { $0?.update(repeating: 0) }
+        for slot in slots { slot?.update(repeating: 0) }
         parameters?.update(repeating: 0)
     }
 

@@ -45,7 +45,8 @@ struct Llama: BackboneFamily {
         keyHeads = try c.count("num_key_value_heads", default: heads)
         inner = try c.count("intermediate_size")
         vocabulary = try c.count("vocab_size")
-        headWidth = try c["head_dim"] == nil
+        headWidth =
+            try c["head_dim"] == nil
             ? (type == "qwen3" ? 128 : c.divide(width, by: heads, "num_attention_heads")) : c.count("head_dim")
         epsilon = try c.number("rms_norm_eps", default: 1e-6)
         _ = try c.divide(heads, by: keyHeads, "num_key_value_heads")
@@ -83,7 +84,8 @@ struct Llama: BackboneFamily {
     ])
 
     private static func rotary(_ c: ConfigurationReader, headWidth: Int) throws -> RotaryEmbedding {
-        let parameters = ConfigurationReader(json: c["rope_parameters"] ?? c["rope_scaling"] ?? .object([]), path: c.path)
+        let parameters = ConfigurationReader(
+            json: c["rope_parameters"] ?? c["rope_scaling"] ?? .object([]), path: c.path)
         let base = try parameters.number("rope_theta", default: c.number("rope_theta", default: 10_000))
         if try c.number("partial_rotary_factor", default: 1) != 1 {
             throw c.unsupported("partial rotary embedding", "partial_rotary_factor")

@@ -55,7 +55,9 @@ struct Mamba: BackboneFamily {
         let inner = try ssm.count("expand", default: 2) * width
         let automatic = (width + 15) / 16
         let named = ssm["time_step_rank"] ?? ssm["dt_rank"]
-        let steps = try named?.string == "auto" ? automatic
+        let steps =
+            try named?.string == "auto"
+            ? automatic
             : ssm.count("time_step_rank", "dt_rank", default: automatic)
         if let given = c["intermediate_size"]?.integer, given != inner, !original {
             throw Failure(

@@ -40,7 +40,7 @@ final class MambaLayer<S: NetworkScalar>: NetworkLayer, @unchecked Sendable {
     deinit { derived.deallocate() }
 
     func refresh() {
-        linears.forEach { $0.refresh() }
+        for linear in linears { linear.refresh() }
         let logs = parameters.pointer(block.aLog)
         let weights = parameters.pointer(block.convolution.weight)
         for channel in 0..<shape.inner {
@@ -163,7 +163,8 @@ final class MambaLayer<S: NetworkScalar>: NetworkLayer, @unchecked Sendable {
         let total = (0..<run.samples).reduce(0) { $0 + scan.checkpointCount(length: run.block.length($1)) }
         var checkpoints = run.records(layer) ? run.keep(total, layer, Key.checkpoints) : nil
         let state = run.decoder?.buffers(
-            layer, rows: 0, (shape.taps - 1) * shape.inner, shape.states * shape.inner).second
+            layer, rows: 0, (shape.taps - 1) * shape.inner, shape.states * shape.inner
+        ).second
         for sample in 0..<run.samples {
             let length = run.block.length(sample)
             let first = run.block.offsets[sample]

@@ -17,7 +17,9 @@ protocol NetworkLayer<S>: AnyObject, Sendable {
 }
 
 extension NetworkLayer {
-    func refresh() { linears.forEach { $0.refresh() } }
+    func refresh() {
+        for linear in linears { linear.refresh() }
+    }
 }
 
 /// What turns input into the rows of layer 0.

@@ -19,7 +19,8 @@ extension Backbone {
     }
 
     /// Final norm and pooling of one block's rows into `y` [samples or rows, width].
-    func finish(_ x: UnsafeMutablePointer<S>, _ output: PassOutput, into y: UnsafeMutablePointer<S>, _ run: BlockRun<S>) {
+    func finish(_ x: UnsafeMutablePointer<S>, _ output: PassOutput, into y: UnsafeMutablePointer<S>, _ run: BlockRun<S>)
+    {
         let layer = description.depth
         let width = description.width
         run.note(x, layer, Key.rows)
@@ -32,7 +33,8 @@ extension Backbone {
                 let rows = meanRows(sample, run)
                 let target = y + sample * width
                 target.update(repeating: 0, count: width)
-                addColumnSums(rows: rows.count, width: width, normed + rows.lowerBound * width, ldx: width, into: target)
+                addColumnSums(
+                    rows: rows.count, width: width, normed + rows.lowerBound * width, ldx: width, into: target)
                 let factor = 1 / S(max(1, rows.count))
                 for i in 0..<width { target[i] *= factor }
             }

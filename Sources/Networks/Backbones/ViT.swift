@@ -45,12 +45,14 @@ struct ViT: BackboneFamily {
 
     init(_ configuration: ConfigurationReader, tensors: [String: [Int]]?) throws {
         isTimm = Self.isTimm(configuration)
-        let shape = isTimm
+        let shape =
+            isTimm
             ? try TimmShape(configuration, tensors: tensors) : try TimmShape(huggingFace: configuration)
         (width, heads, inner, patch) = (shape.width, shape.heads, shape.inner, shape.patch)
         (image, epsilon, activation, hasBias) = (shape.image, shape.epsilon, shape.activation, shape.hasBias)
         _ = try configuration.divide(width, by: heads, "num_attention_heads")
-        let patches = try configuration.divide(image.height, by: patch, "patch_size")
+        let patches =
+            try configuration.divide(image.height, by: patch, "patch_size")
             * configuration.divide(image.width, by: patch, "patch_size")
         root = !isTimm && (tensors?.keys.contains { $0.hasPrefix("vit.") } ?? true) ? "vit." : ""
         if let tensors { try Self.refuseVariants(tensors, configuration) }
@@ -62,7 +64,8 @@ struct ViT: BackboneFamily {
     private static func refuseVariants(_ tensors: [String: [Int]], _ configuration: ConfigurationReader) throws {
         let variants = [
             ("reg_token", "register tokens"), ("norm_pre.weight", "a norm in front of the blocks (norm_pre)"),
-            ("blocks.0.ls1.gamma", "LayerScale (ls1.gamma)"), ("fc_norm.weight", "a norm behind mean pooling (fc_norm)"),
+            ("blocks.0.ls1.gamma", "LayerScale (ls1.gamma)"),
+            ("fc_norm.weight", "a norm behind mean pooling (fc_norm)"),
             ("blocks.0.attn.q_norm.weight", "query and key norms"), ("dist_token", "a distillation token"),
             ("blocks.0.attn.rel_pos.relative_position_bias_table", "relative position bias"),
         ]

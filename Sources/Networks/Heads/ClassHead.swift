@@ -90,11 +90,14 @@ public enum FeatureRows {
             let p = UnsafeRawPointer(a + index)
             let q = UnsafeRawPointer(b + index)
             lanes.0 += p.loadUnaligned(as: SIMD8<Float>.self) * q.loadUnaligned(as: SIMD8<Float>.self)
-            lanes.1 += p.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
+            lanes.1 +=
+                p.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
                 * q.loadUnaligned(fromByteOffset: 32, as: SIMD8<Float>.self)
-            lanes.2 += p.loadUnaligned(fromByteOffset: 64, as: SIMD8<Float>.self)
+            lanes.2 +=
+                p.loadUnaligned(fromByteOffset: 64, as: SIMD8<Float>.self)
                 * q.loadUnaligned(fromByteOffset: 64, as: SIMD8<Float>.self)
-            lanes.3 += p.loadUnaligned(fromByteOffset: 96, as: SIMD8<Float>.self)
+            lanes.3 +=
+                p.loadUnaligned(fromByteOffset: 96, as: SIMD8<Float>.self)
                 * q.loadUnaligned(fromByteOffset: 96, as: SIMD8<Float>.self)
             index &+= 32
         }

@@ -21,7 +21,8 @@ public struct RandomFeatureRidge: Sendable {
         self.width = width
         self.classCount = classCount
         self.hidden = hidden
-        projection = CounterRandom(seed: seed, stream: "random-feature-ridge").normalMatrix(rows: width, columns: hidden)
+        projection = CounterRandom(seed: seed, stream: "random-feature-ridge").normalMatrix(
+            rows: width, columns: hidden)
         let size = hidden > 0 ? hidden : width
         gram = Matrix(rows: size, columns: size)
         cross = Matrix(rows: size, columns: classCount)
@@ -56,7 +57,8 @@ public struct RandomFeatureRidge: Sendable {
         RidgeHead(model: self, weight: try Self.solved(gram, cross, lambda: lambda))
     }
 
-    private static func solved(_ gram: Matrix<Double>, _ cross: Matrix<Double>, lambda: Double) throws -> Matrix<Float> {
+    private static func solved(_ gram: Matrix<Double>, _ cross: Matrix<Double>, lambda: Double) throws -> Matrix<Float>
+    {
         var regular = gram
         for index in 0..<gram.rows { regular[index, index] += lambda }
         guard let r = try cholesky(regular, place: "ridge head") else {

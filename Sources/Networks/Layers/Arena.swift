@@ -13,7 +13,9 @@ final class Arena<S: NetworkScalar> {
 
     init() {}
 
-    deinit { chunks.forEach { $0.deallocate() } }
+    deinit {
+        for chunk in chunks { chunk.deallocate() }
+    }
 
     /// Bytes that the arena holds.
     var capacity: Int { chunks.reduce(0) { $0 + $1.count } * MemoryLayout<S>.stride }

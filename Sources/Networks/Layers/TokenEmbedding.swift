@@ -58,7 +58,8 @@ final class TokenEmbedding<S: NetworkScalar>: InputEmbedding, @unchecked Sendabl
 
     /// Offsets of the table rows that make up each row of the block.
     private func forEachRow(
-        _ input: NetworkInput<S>, _ run: BlockRun<S>, _ body: (_ row: Int, _ word: Int, _ position: Int?, _ type: Int?) -> Void
+        _ input: NetworkInput<S>, _ run: BlockRun<S>,
+        _ body: (_ row: Int, _ word: Int, _ position: Int?, _ type: Int?) -> Void
     ) {
         guard case .tokens(let batch) = input else { return }
         let first = run.block.rows.lowerBound

@@ -38,7 +38,8 @@ public final class LoRASlot<S: NetworkScalar>: @unchecked Sendable {
         for (site, rank, scale) in sites.sorted(by: { $0.site < $1.site }) {
             let shape = try backbone.shape(of: site)
             guard rank > 0 else {
-                throw Failure(.configBadValue, "the rank of an adapter must be at least 1, not \(rank)", place: "\(site)")
+                throw Failure(
+                    .configBadValue, "the rank of an adapter must be at least 1, not \(rank)", place: "\(site)")
             }
             let a = count..<count + rank * shape.inputs
             let b = a.upperBound..<a.upperBound + rank * shape.outputs
@@ -152,7 +153,8 @@ extension BackboneDescription {
         return adapter.modules.filter { siteMap.site(forModule: $0.name)?.kind == .dt }.map {
             Finding(
                 .adapterMaybeInactive, .warning, place: $0.name,
-                details: "adapters on dt_proj have no effect in common training code: this one may never have been active")
+                details:
+                    "adapters on dt_proj have no effect in common training code: this one may never have been active")
         }
     }
 }

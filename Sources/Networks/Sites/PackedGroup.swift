@@ -77,7 +77,9 @@ final class PackedGroup<S: NetworkScalar>: @unchecked Sendable {
         while index < sorted.count {
             let rows = span(sorted[index].pair)
             var end = index
-            while end < sorted.count, span(sorted[end].pair) == rows, !separate || sorted[end].slot == sorted[index].slot {
+            while end < sorted.count, span(sorted[end].pair) == rows,
+                !separate || sorted[end].slot == sorted[index].slot
+            {
                 end += 1
             }
             let first = column

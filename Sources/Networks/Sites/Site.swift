@@ -60,7 +60,9 @@ public struct SiteGroup: Sendable, Hashable {
     /// Names of the sites in row order, fused ones last.
     public var kinds: [SiteKind] {
         spans.sorted {
-            ($0.key.parts.count, $0.value.lowerBound, $0.key.order) < ($1.key.parts.count, $1.value.lowerBound, $1.key.order)
+            ($0.key.parts.count, $0.value.lowerBound, $0.key.order) < (
+                $1.key.parts.count, $1.value.lowerBound, $1.key.order
+            )
         }.map(\.key)
     }
 }

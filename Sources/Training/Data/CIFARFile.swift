@@ -13,7 +13,8 @@ public enum CIFARFile {
         var labels: [Int] = []
         try MappedFile(path: path).withBytes { bytes in
             guard !bytes.isEmpty, bytes.count % record == 0 else {
-                throw Failure(.dataMalformed, "\(bytes.count) bytes are no multiple of a record of \(record)", path: path)
+                throw Failure(
+                    .dataMalformed, "\(bytes.count) bytes are no multiple of a record of \(record)", path: path)
             }
             pixels.reserveCapacity(bytes.count / record * shape.count)
             for start in stride(from: 0, to: bytes.count, by: record) {

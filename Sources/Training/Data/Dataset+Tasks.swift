@@ -37,9 +37,11 @@ extension Dataset {
     /// The value of a key in each class object of `meta.json`; nil when no class has it.
     private func classValues(_ key: String) throws -> [String?]? {
         let file = path + "/meta.json"
-        guard let document = try? MappedFile(path: file).withBytes({
-            try StrictJSON.parse($0, .configuration, path: file)
-        }) else { return nil }
+        guard
+            let document = try? MappedFile(path: file).withBytes({
+                try StrictJSON.parse($0, .configuration, path: file)
+            })
+        else { return nil }
         let values = document["classes"]?.array?.map { $0[key]?.string } ?? []
         return values.contains { $0 != nil } ? values : nil
     }

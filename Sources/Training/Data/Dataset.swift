@@ -73,7 +73,8 @@ public struct Dataset: Sendable {
             let part = try ImageFolder.read(path + "/" + name)
             guard part.classes == classNames else {
                 throw Failure(
-                    .dataMalformed, "the class folders differ from those of the training split", path: path + "/" + name)
+                    .dataMalformed, "the class folders differ from those of the training split", path: path + "/" + name
+                )
             }
             return part.samples
         }
@@ -85,7 +86,8 @@ public struct Dataset: Sendable {
 
     private func cifar(_ names: [String], labelBytes: Int) throws -> LabelledSamples {
         let isTrain = names.contains("train")
-        let files = labelBytes == 1
+        let files =
+            labelBytes == 1
             ? (isTrain ? (1...5).map { "data_batch_\($0).bin" } : ["test_batch.bin"])
             : [isTrain ? "train.bin" : "test.bin"]
         var pixels: [UInt8] = []

@@ -14,7 +14,8 @@ enum DatasetFiles {
     /// The files of split `name` (`train`, `val`, `test`, `t10k`), nil when there are none.
     static func find(_ name: String, in folder: String) -> Found? {
         let files = FileManager.default
-        let images = ["", ".gz"].map { "\(folder)/\(name)-images-idx3-ubyte\($0)" }
+        let images =
+            ["", ".gz"].map { "\(folder)/\(name)-images-idx3-ubyte\($0)" }
             + ["", ".gz"].map { "\(folder)/\(name)-images-idx4-ubyte\($0)" }
         let labels = ["", ".gz"].map { "\(folder)/\(name)-labels-idx1-ubyte\($0)" }
         if let image = images.first(where: files.fileExists), let label = labels.first(where: files.fileExists) {

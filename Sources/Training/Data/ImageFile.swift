@@ -24,7 +24,9 @@ public enum ImageFile {
     /// True when the file's header says that all pixels are grey.
     public static func isGrayscale(_ path: String) throws -> Bool {
         try MappedFile(path: path, followLinks: false).withBytes { bytes in
-            if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47]), bytes.count > 25 { return bytes[25] == 0 || bytes[25] == 4 }
+            if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47]), bytes.count > 25 {
+                return bytes[25] == 0 || bytes[25] == 4
+            }
             return try jpegHeader(bytes, path).subsampling == TJSAMP_GRAY.rawValue
         }
     }
@@ -34,7 +36,8 @@ public enum ImageFile {
         guard width <= maximumSide, height <= maximumSide, width * height <= maximumPixels
         else {
             throw Failure(
-                .ioTooLarge, "\(width)×\(height) pixels are above the limit of \(maximumSide) a side and \(maximumPixels) in all",
+                .ioTooLarge,
+                "\(width)×\(height) pixels are above the limit of \(maximumSide) a side and \(maximumPixels) in all",
                 path: path)
         }
     }
@@ -63,7 +66,9 @@ public enum ImageFile {
         withUnsafeBytes(of: image.message) { raw in String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self) }
     }
 
-    private static func jpegHeader(_ bytes: UnsafeRawBufferPointer, _ path: String) throws -> (width: Int, height: Int, subsampling: UInt32) {
+    private static func jpegHeader(_ bytes: UnsafeRawBufferPointer, _ path: String) throws -> (
+        width: Int, height: Int, subsampling: UInt32
+    ) {
         guard let decoder = tjInitDecompress() else {
             throw Failure(.ioFailed, "cannot start the JPEG decoder", path: path)
         }

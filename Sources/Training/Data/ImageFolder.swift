@@ -12,7 +12,8 @@ public enum ImageFolder {
         let classes = try subfolders(of: path)
         guard !classes.isEmpty else {
             throw Failure(
-                .dataMalformed, "no sub-folder with images", path: path, hint: "put the images of each class into a folder")
+                .dataMalformed, "no sub-folder with images", path: path,
+                hint: "put the images of each class into a folder")
         }
         let files = try classes.map { try images(in: path + "/" + $0) }
         let grayscale = try files.joined().allSatisfy { try ImageFile.isGrayscale($0) }
@@ -42,7 +43,8 @@ public enum ImageFolder {
     private static func subfolders(of path: String) throws -> [String] {
         try entries(of: path).filter { name in
             var isFolder: ObjCBool = false
-            return FileManager.default.fileExists(atPath: path + "/" + name, isDirectory: &isFolder) && isFolder.boolValue
+            return FileManager.default.fileExists(atPath: path + "/" + name, isDirectory: &isFolder)
+                && isFolder.boolValue
         }
     }
 

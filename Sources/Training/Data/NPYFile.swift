@@ -13,14 +13,17 @@ public struct NPYFile: Sendable, Hashable {
         }
         let isLong = bytes[6] >= 2
         let start = isLong ? 12 : 10
-        guard bytes.count >= start else { throw Failure(.dataMalformed, "the header is cut short", path: path, place: place) }
+        guard bytes.count >= start else {
+            throw Failure(.dataMalformed, "the header is cut short", path: path, place: place)
+        }
         let length = bytes[8..<start].reversed().reduce(0) { $0 << 8 | Int($1) }
         guard length <= bytes.count - start else {
             throw Failure(.dataMalformed, "the header is cut short", path: path, place: place)
         }
         let header = String(decoding: bytes[start..<(start + length)], as: UTF8.self)
         guard let type = Self.quoted(after: "'descr':", in: header), header.contains("'fortran_order': False") else {
-            throw Failure(.dataUnsupported, "only C-order arrays of a simple type are implemented", path: path, place: place)
+            throw Failure(
+                .dataUnsupported, "only C-order arrays of a simple type are implemented", path: path, place: place)
         }
         guard let shape = Self.shape(in: header) else {
             throw Failure(.dataMalformed, "the header names no shape", path: path, place: place)
@@ -42,7 +45,8 @@ public struct NPYFile: Sendable, Hashable {
         let payload = bytes[(start + length)...]
         guard payload.count / width == count, payload.count % width == 0 else {
             throw Failure(
-                .dataMalformed, "the shape promises \(count) elements, the file holds \(payload.count / width)", path: path,
+                .dataMalformed, "the shape promises \(count) elements, the file holds \(payload.count / width)",
+                path: path,
                 place: place)
         }
         self.shape = shape

@@ -55,8 +55,10 @@ enum NPZFile {
         var pixels: [UInt8] = []
         pixels.reserveCapacity(bytes.count)
         for start in stride(from: 0, to: bytes.count, by: max(1, size)) {
-            pixels += ImageFile.planar(
-                Array(bytes[start..<(start + size)]), channels: shape[3], height: shape[1], width: shape[2]).pixels
+            pixels +=
+                ImageFile.planar(
+                    Array(bytes[start..<(start + size)]), channels: shape[3], height: shape[1], width: shape[2]
+                ).pixels
         }
         return ImageSet(shape: ImageShape(channels: shape[3], height: shape[1], width: shape[2]), pixels: pixels)
     }

@@ -19,7 +19,8 @@ enum TextFile {
     static func read(_ path: String, maximumBytes: Int) throws -> String {
         let text = try MappedFile(path: path).withBytes { bytes in
             guard bytes.count <= maximumBytes else {
-                throw Failure(.ioTooLarge, "the file has \(bytes.count) bytes, the limit is \(maximumBytes)", path: path)
+                throw Failure(
+                    .ioTooLarge, "the file has \(bytes.count) bytes, the limit is \(maximumBytes)", path: path)
             }
             guard let text = String(validating: bytes, as: UTF8.self) else {
                 throw Failure(.dataMalformed, "the file is not UTF-8", path: path)

@@ -30,7 +30,8 @@ struct BERTText: Sendable, Hashable {
         var result = String(scalars)
         if stripsAccents ?? lowercases {
             let decomposed = result.decomposedStringWithCanonicalMapping.unicodeScalars
-            result = String(String.UnicodeScalarView(decomposed.filter { $0.properties.generalCategory != .nonspacingMark }))
+            result = String(
+                String.UnicodeScalarView(decomposed.filter { $0.properties.generalCategory != .nonspacingMark }))
         }
         if lowercases {
             // Scalar by scalar, as the reference does: no context rules such as the final sigma's.

@@ -119,10 +119,12 @@ public final class BytePairTokenizer: Tokenizer {
                 let whole = word as NSString
                 var parts: [String] = []
                 var position = 0
-                expression.enumerateMatches(in: word, range: NSRange(location: 0, length: whole.length)) { match, _, _ in
+                expression.enumerateMatches(in: word, range: NSRange(location: 0, length: whole.length)) {
+                    match, _, _ in
                     guard let range = match?.range, range.length > 0 else { return }
                     if range.location > position {
-                        parts.append(whole.substring(with: NSRange(location: position, length: range.location - position)))
+                        parts.append(
+                            whole.substring(with: NSRange(location: position, length: range.location - position)))
                     }
                     parts.append(whole.substring(with: range))
                     position = range.location + range.length

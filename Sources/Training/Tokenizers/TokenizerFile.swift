@@ -138,7 +138,8 @@ struct TokenizerDocument {
 
     private func vocabulary(_ model: JSONValue) throws -> Vocabulary {
         guard let members = model["vocab"]?.members else {
-            throw Failure(.dataMalformed, "model.vocab must be an object of token: id", path: path, place: "model.vocab")
+            throw Failure(
+                .dataMalformed, "model.vocab must be an object of token: id", path: path, place: "model.vocab")
         }
         var vocabulary = Vocabulary()
         for member in members {
@@ -166,7 +167,8 @@ struct TokenizerDocument {
 
     private func addedTokens() throws -> [AddedToken] {
         try (document["added_tokens"]?.array ?? []).enumerated().map { index, entry in
-            guard let id = entry["id"]?.integer, id >= 0, let content = entry["content"]?.string, !content.isEmpty else {
+            guard let id = entry["id"]?.integer, id >= 0, let content = entry["content"]?.string, !content.isEmpty
+            else {
                 throw Failure(
                     .dataMalformed, "an added token needs an id and a content", path: path,
                     place: "added_tokens[\(index)]")

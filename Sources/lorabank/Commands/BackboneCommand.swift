@@ -18,7 +18,8 @@ struct BackboneList: BankCommand {
 struct BackboneImport: BankCommand {
     static let configuration = CommandConfiguration(
         commandName: "import", abstract: "Bring a backbone into the bank, so that suites can name it.",
-        discussion: "The folder holds config.json, model.safetensors (or shards) and the tokenizer; all of it is checked.")
+        discussion:
+            "The folder holds config.json, model.safetensors (or shards) and the tokenizer; all of it is checked.")
     static let examples = ["lorabank backbone import models/minilm --name minilm"]
 
     @Argument(help: ArgumentHelp("The model's folder.", valueName: "path"), completion: .directory)

@@ -25,7 +25,8 @@ struct EvaluationOutcome {
         let perTask = zip(evaluation.taskNames, result.tally.accuracyPerTask)
         return [
             .init("subject", .string(result.subject)), .init("acc_global", .optional(result.accuracyGlobal)),
-            .init("acc_local", .optional(result.accuracyLocal)), .init("correct_global", .integer(result.correctGlobal)),
+            .init("acc_local", .optional(result.accuracyLocal)),
+            .init("correct_global", .integer(result.correctGlobal)),
             .init("correct_local", .optional(result.correctLocal)),
             .init("per_task", .object(perTask.map { .init($0, .optional($1)) })),
             .init("ci_low", .optional(result.interval?.low)), .init("ci_high", .optional(result.interval?.high)),
@@ -81,8 +82,10 @@ struct EvaluationOutcome {
         }
         var text = session.rendered(table)
         if tasks, !evaluation.taskNames.isEmpty { text += "\n" + session.rendered(taskTable) }
-        let baseline = evaluation.results.count > 1 ? "; change against \(session.shown(evaluation.results[0].subject))" : ""
-        return text + "\(evaluation.count) samples, split \(evaluation.split) of \(session.shown(evaluation.suite))\(baseline)\n"
+        let baseline =
+            evaluation.results.count > 1 ? "; change against \(session.shown(evaluation.results[0].subject))" : ""
+        return text
+            + "\(evaluation.count) samples, split \(evaluation.split) of \(session.shown(evaluation.suite))\(baseline)\n"
     }
 
     /// Tasks as rows, subjects as columns: there are usually fewer subjects.

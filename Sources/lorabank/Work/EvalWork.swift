@@ -63,7 +63,8 @@ final class EvalWork {
                 let found = try adapters(reference)
                 guard found.count == 1, let adapter = found.first else {
                     throw Failure(
-                        .referenceAmbiguous, "\(found.count) adapters stand for task '\(task)': "
+                        .referenceAmbiguous,
+                        "\(found.count) adapters stand for task '\(task)': "
                             + found.map { "\($0.name)@\($0.version ?? 1)" }.joined(separator: ", "),
                         place: "--oracle", hint: "name them: --oracle \(task)=REF,…")
                 }

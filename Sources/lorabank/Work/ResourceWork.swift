@@ -62,14 +62,16 @@ struct ResourceWork {
                 hint: Spelling.hint(for: subject, among: names) ?? "lorabank \(kind.rawValue) list")
         }
         let facts = try facts(resource?.folder ?? subject)
-        let members = resource.map(ResourceWork.row) ?? [
-            .init("name", .null), .init("folder", .string(subject)),
-        ]
+        let members =
+            resource.map(ResourceWork.row) ?? [
+                .init("name", .null), .init("folder", .string(subject)),
+            ]
         session.result(.document(kind.rawValue, [.init(kind.rawValue, .object(members + facts.json))])) {
             let head = resource.map {
                 "\(session.shown($0.name))  \(Quantities.bytes($0.bytes)), \($0.files) files, \($0.digest.prefix(12))\n"
             }
-            return (head ?? "") + session.shown(facts.text) + "\n" + facts.details.map { session.shown($0) + "\n" }.joined()
+            return (head ?? "") + session.shown(facts.text) + "\n"
+                + facts.details.map { session.shown($0) + "\n" }.joined()
         }
     }
 

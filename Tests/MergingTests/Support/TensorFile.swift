@@ -14,7 +14,8 @@ enum TensorFile {
     /// A file in the temporary folder; the caller removes it.
     static func write(_ entries: [Entry]) throws -> String {
         let path = NSTemporaryDirectory() + "tensors-\(UUID().uuidString).safetensors"
-        let layout = try SafetensorsLayout(entries.map { TensorDeclaration($0.name, $0.dtype, $0.shape) }, metadata: [:])
+        let layout = try SafetensorsLayout(
+            entries.map { TensorDeclaration($0.name, $0.dtype, $0.shape) }, metadata: [:])
         let writer = try SafetensorsWriter(path: path, layout: layout, overwrite: false)
         for entry in entries {
             let bytes: [UInt8] =

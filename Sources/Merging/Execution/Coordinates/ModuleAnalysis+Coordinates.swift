@@ -31,9 +31,11 @@ extension ModuleAnalysis {
 
     func alignedWork(_ task: ModuleTask, _ rule: ElementRule, _ alignment: Alignment) -> ElementWork {
         let stack = FactorStack(task, zeroNonFinite: plan.zeroNonFinite)
-        let height = blockHeight ?? ElementSource.blockHeight(
-            rows: alignment.rows, columns: alignment.columns, operands: task.operands.count,
-            memoryLimit: plan.memoryLimitBytes / max(1, plan.threads))
+        let height =
+            blockHeight
+            ?? ElementSource.blockHeight(
+                rows: alignment.rows, columns: alignment.columns, operands: task.operands.count,
+                memoryLimit: plan.memoryLimitBytes / max(1, plan.threads))
         return ElementWork(rule: rule, rows: alignment.rows, columns: alignment.columns) {
             try alignment.source(stack, blockHeight: max(1, height))
         }

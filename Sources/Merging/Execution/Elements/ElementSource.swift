@@ -10,7 +10,8 @@ struct ElementSource: Sendable {
     }
 
     /// Writes the rows `range` of all operands at once.
-    typealias Fill = @Sendable (_ range: Range<Int>, UnsafeMutableBufferPointer<UnsafeMutablePointer<Float>>) throws -> Void
+    typealias Fill =
+        @Sendable (_ range: Range<Int>, UnsafeMutableBufferPointer<UnsafeMutablePointer<Float>>) throws -> Void
 
     let rows: Int
     let columns: Int

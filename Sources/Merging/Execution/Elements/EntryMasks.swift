@@ -44,7 +44,8 @@ struct EntryMasks: Sendable {
     /// `mask.<module>.<part>.<adapter>`; for checkpoints `mask.<tensor>.<model>`.
     private static func name(_ context: MethodContext, _ part: String, _ operand: Int) -> String {
         let adapter = context.adapterNames[operand]
-        return context.form == .adapters ? "mask.\(context.module).\(part).\(adapter)" : "mask.\(context.module).\(adapter)"
+        return context.form == .adapters
+            ? "mask.\(context.module).\(part).\(adapter)" : "mask.\(context.module).\(adapter)"
     }
 
     private static func check(_ mask: TensorView, _ count: Int, _ path: String) throws {

@@ -23,7 +23,8 @@ extension ModuleAnalysis {
             }
         }
         guard task.totalRank > 0 else { return zero(task) }
-        let a = Matrix.stacked(scaled.map(\.a)), b = Matrix.sideBySide(scaled.map(\.b))
+        let a = Matrix.stacked(scaled.map(\.a))
+        let b = Matrix.sideBySide(scaled.map(\.b))
         return MergedModule(
             source: .stored(try spool.store(a.elements, b.elements)), rank: task.totalRank, paddedRank: task.totalRank)
     }

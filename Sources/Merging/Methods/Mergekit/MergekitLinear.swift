@@ -19,7 +19,8 @@ extension MergeMethod {
 
     /// On checkpoints the operands are whole weights, the base first; with one adapter alone the other end is zero.
     static let mergekitSlerp = mergekit(
-        id: "slerp", title: "mergekit slerp", summary: "Spherical interpolation from the base, or the first, to the other.",
+        id: "slerp", title: "mergekit slerp",
+        summary: "Spherical interpolation from the base, or the first, to the other.",
         exactness: .gram,
         parameters: [
             ParameterDeclaration("t", .number, required: true, range: .unit, summary: "0 is the first end, 1 the other")

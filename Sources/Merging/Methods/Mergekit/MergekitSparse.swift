@@ -11,13 +11,15 @@ extension MergeMethod {
     }
 
     static let mergekitDareLinear = sparse(
-        id: "dare_linear", title: "mergekit dare_linear", summary: "Random drop, rescaled to the old L1 norm; weighted sum.",
+        id: "dare_linear", title: "mergekit dare_linear",
+        summary: "Random drop, rescaled to the old L1 norm; weighted sum.",
         normalize: false, parameters: [.mergekitDensity, .mergekitRescale, .maskFile], random: true,
         cost: "two passes over all m·n entries"
     ) { context in ElementRule(try context.drop(), coefficients: try context.mergekitCoefficients()) }
 
     static let mergekitDareTies = sparse(
-        id: "dare_ties", title: "mergekit dare_ties", summary: "Random drop, rescaled to the old L1 norm; sign consensus.",
+        id: "dare_ties", title: "mergekit dare_ties",
+        summary: "Random drop, rescaled to the old L1 norm; sign consensus.",
         normalize: false, parameters: [.mergekitDensity, .mergekitRescale, .maskFile], random: true,
         cost: "two passes over all m·n entries"
     ) { context in ElementRule(try context.drop(), election: try context.mergekitElection()) }
@@ -35,7 +37,8 @@ extension MergeMethod {
     ) { context in ElementRule(try context.outliers(), election: try context.mergekitElection()) }
 
     static let mergekitDella = sparse(
-        id: "della", title: "mergekit della", summary: "Drop by magnitude rank, rescaled to the old L1 norm; sign consensus.",
+        id: "della", title: "mergekit della",
+        summary: "Drop by magnitude rank, rescaled to the old L1 norm; sign consensus.",
         normalize: true, parameters: [.mergekitDensity, .epsilon(default: 0.15), .mergekitRescale, .maskFile],
         random: true, cost: "two passes with a sort of every row"
     ) { context in ElementRule(try context.rankedDropL1(), election: try context.mergekitElection()) }
