@@ -65,15 +65,27 @@ let package = Package(
             ], swiftSettings: vector),
         .target(
             name: "Training",
-            dependencies: ["WeightFiles", "Tensors", "Diagnostics", "Digests", "CPNG", "CTurboJPEG"],
-            swiftSettings: vector),
+            dependencies: [
+                "Networks", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics", "Digests", "CPNG", "CTurboJPEG",
+            ], swiftSettings: vector),
         .target(
             name: "Evaluation",
             dependencies: [
                 "Settings", "Training", "Networks", "Adapters", "WeightFiles", "LinearAlgebra", "Tensors",
                 "Diagnostics",
             ], swiftSettings: vector),
-        .target(name: "ContinualLearning", dependencies: ["Diagnostics"], swiftSettings: vector),
+        .target(
+            name: "ContinualLearning",
+            dependencies: [
+                "Settings", "Evaluation", "Training", "Networks", "Merging", "WeightFiles", "Adapters",
+                "LinearAlgebra", "Tensors", "Diagnostics", "Digests",
+            ], swiftSettings: vector),
+        .target(
+            name: "Routing",
+            dependencies: [
+                "Settings", "Evaluation", "Training", "Networks", "Merging", "WeightFiles", "Adapters",
+                "LinearAlgebra", "Tensors", "Diagnostics", "Digests",
+            ], swiftSettings: vector),
         .target(
             name: "Networks", dependencies: ["Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics"],
             swiftSettings: optimised),
@@ -82,7 +94,7 @@ let package = Package(
             name: "lorabank",
             dependencies: [
                 "Bank", "Governance", "Merging", "Settings", "Adapters", "WeightFiles", "Tensors", "LinearAlgebra",
-                "Reports", "Evaluation", "Training", "Networks",
+                "Reports", "ContinualLearning", "Routing", "Evaluation", "Training", "Networks",
                 "Diagnostics", "Digests", "CVector",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
@@ -90,7 +102,7 @@ let package = Package(
             name: "lorabank-bench",
             dependencies: [
                 "Bank", "Merging", "Adapters", "WeightFiles", "Tensors", "LinearAlgebra", "Reports", "Diagnostics",
-                "Digests",
+                "Digests", "Networks", "Training",
             ], swiftSettings: vector),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
         .testTarget(name: "DigestsTests", dependencies: ["Digests"]),
@@ -114,7 +126,8 @@ let package = Package(
             ],
             resources: [.copy("Fixtures")]),
         .testTarget(
-            name: "TrainingTests", dependencies: ["Training", "WeightFiles", "Tensors", "Diagnostics", "Digests"],
+            name: "TrainingTests",
+            dependencies: ["Training", "Networks", "WeightFiles", "Tensors", "Diagnostics", "Digests"],
             resources: [.copy("Fixtures")]),
         .testTarget(
             name: "EvaluationTests",
@@ -122,7 +135,12 @@ let package = Package(
                 "Evaluation", "Settings", "Training", "Networks", "Merging", "Adapters", "WeightFiles", "Tensors",
                 "Diagnostics",
             ], resources: [.copy("Fixtures")]),
-        .testTarget(name: "ContinualLearningTests", dependencies: ["ContinualLearning"]),
+        .testTarget(
+            name: "ContinualLearningTests",
+            dependencies: [
+                "ContinualLearning", "Settings", "Evaluation", "Training", "Networks", "Merging", "Adapters",
+                "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics", "Digests",
+            ]),
         .testTarget(
             name: "NetworksTests",
             dependencies: ["Networks", "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics"],

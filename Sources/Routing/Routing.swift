@@ -1,0 +1,1 @@
+// Routing: LoRA-Mixer, trained routers over frozen adapters.
