@@ -30,7 +30,7 @@ final class EvaluationRun {
     private var finished: [String: Unit] = [:]
     private var training: (samples: LabelledSamples, encoded: EncodedSamples)?
     /// A head that all subjects share.
-    private var sharedHead: (any ClassHead)?
+    private(set) var sharedHead: (any ClassHead)?
     private var loaded: LoadedSuite { evaluator.loaded }
     private var width: Int { loaded.backbone.description.width }
     private var classes: Int { loaded.dataset.classNames.count }

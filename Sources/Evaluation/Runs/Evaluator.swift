@@ -77,6 +77,23 @@ public struct Evaluator: Sendable {
             seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
     }
 
+    /// The suite's head, when all subjects share one.
+    ///
+    /// - Throws: `config.feature_unsupported` when the head is fitted to, or comes from, each subject.
+    public func sharedHead() throws -> any ClassHead {
+        let nothing = LabelledSamples(store: .texts([]), labels: [])
+        let images = LabelledSamples(store: .images(ImageSet(shape: loaded.imageShape, pixels: [])), labels: [])
+        let run = try EvaluationRun(
+            self, loaded.readsImages ? images : nothing, SilentProgress(), Evaluator.never)
+        guard let head = run.sharedHead else {
+            throw Failure(
+                .configFeatureUnsupported, "the suite's head differs between subjects; routing needs one for all",
+                path: loaded.suite.path, place: "head",
+                hint: "use a head file, class names, or features: backbone")
+        }
+        return head
+    }
+
     // MARK: Parts
 
     /// An adapter (nil: none) with the samples that go through it.

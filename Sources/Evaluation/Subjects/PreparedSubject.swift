@@ -39,7 +39,7 @@ struct PreparedSubject: Sendable {
         firstLayer = slot.pairs.map(\.site.layer).min() ?? backbone.description.depth
         let fits = Self.foldedBytes(backbone) <= memoryLimitBytes
         if folding == .always || (folding == .automatic && fits) {
-            self.backbone = try backbone.adding(Self.deltas(of: slot))
+            self.backbone = try backbone.adding(slot.deltas())
             mix = nil
             byteCount = Self.foldedBytes(backbone)
         } else {
@@ -51,13 +51,15 @@ struct PreparedSubject: Sendable {
 
     /// A copy of the weights and their packed form.
     private static func foldedBytes(_ backbone: Backbone<Float>) -> Int { backbone.parameters.count * 8 }
+}
 
+extension LoRASlot<Float> {
     /// scale·B·A of every site, in double precision, then rounded once.
-    private static func deltas(of slot: LoRASlot<Float>) throws -> [SiteID: Matrix<Float>] {
+    public func deltas() throws -> [SiteID: Matrix<Float>] {
         var result: [SiteID: Matrix<Float>] = [:]
-        for pair in slot.pairs {
-            let a = Matrix(rows: pair.rank, columns: pair.inputs, elements: slot.a(pair).map(Double.init))
-            let b = Matrix(rows: pair.outputs, columns: pair.rank, elements: slot.b(pair).map(Double.init))
+        for pair in pairs {
+            let a = Matrix(rows: pair.rank, columns: pair.inputs, elements: self.a(pair).map(Double.init))
+            let b = Matrix(rows: pair.outputs, columns: pair.rank, elements: self.b(pair).map(Double.init))
             let delta = try multiply(b, a, alpha: pair.scale)
             result[pair.site] = Matrix(
                 rows: pair.outputs, columns: pair.inputs, elements: delta.elements.map(Float.init))

@@ -69,6 +69,16 @@ public final class LoadedSuite: Sendable {
     /// - Throws: `backbone.bad_input` for texts instead of images and the reverse, for images of another size.
     public func encode(_ samples: LabelledSamples) throws -> EncodedSamples { try encoder.encode(samples) }
 
+    var readsImages: Bool { if case .images = backbone.description.input { true } else { false } }
+
+    /// The images that the backbone reads; 0×0×0 for texts.
+    var imageShape: ImageShape {
+        guard case .images(let channels, let height, let width) = backbone.description.input else {
+            return ImageShape(channels: 0, height: 0, width: 0)
+        }
+        return ImageShape(channels: channels, height: height, width: width)
+    }
+
     private func split(_ split: Suite.Split, _ perClass: Suite.PerClass?) throws -> LabelledSamples {
         let all: LabelledSamples
         switch split {

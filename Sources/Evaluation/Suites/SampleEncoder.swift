@@ -40,7 +40,7 @@ public struct EncodedSamples: Sendable {
     }
 
     /// Positions ordered by length, so that a batch holds samples of like size; equal lengths keep their order.
-    func ordered(_ positions: [Int]) -> [Int] {
+    public func ordered(_ positions: [Int]) -> [Int] {
         guard case .tokens(let sequences) = content else { return positions }
         return positions.sorted { (sequences[$0].count, $0) < (sequences[$1].count, $1) }
     }

@@ -83,4 +83,10 @@ public struct RoutingPoint: Sendable, Hashable {
     public let group: Int
     /// Width of the input that the router reads.
     public let inputs: Int
+
+    public init(layer: Int, group: Int, inputs: Int) {
+        self.layer = layer
+        self.group = group
+        self.inputs = inputs
+    }
 }

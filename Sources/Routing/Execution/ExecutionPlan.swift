@@ -1,0 +1,42 @@
+import Networks
+
+/// How the experts' products are arranged (LoRA-Mixer reference, section 11). Every plan gives the same result to
+/// rounding.
+public enum ExecutionPlan: String, Sendable, CaseIterable {
+    /// The cheapest by the rule of the reference.
+    case auto
+    /// One product with all experts side by side.
+    case dense
+    /// Per expert the rows that use it, gathered.
+    case gather
+    /// One product for all A, gathered rows for B.
+    case hybrid
+    /// Blocks of samples in which an expert has no weight skip it: for weights that hold for whole samples.
+    case segment
+
+    /// The rule: `dense` if ρ ≤ 64 or K/E > 0.5 or T·K < 8, else the sparse one.
+    ///
+    /// - Parameters:
+    ///   - rank: ρ, the sum of the experts' ranks at a linear.
+    ///   - active: K, experts with weight per row.
+    ///   - rows: T.
+    ///   - perSample: weights hold for whole samples.
+    public static func automatic(
+        rank: Int, active: Int, experts: Int, rows: Int, perSample: Bool
+    ) -> ExecutionPlan {
+        if rank <= 64 || 2 * active > experts || rows * active < 8 { return .dense }
+        return perSample ? .segment : .gather
+    }
+
+    /// The mix for weights [samples, experts] that hold for whole samples: one product per expert when samples use at
+    /// most half of the experts. The choice looks at the largest number in use, so it fits every sample.
+    static func mix(for weights: [Float], _ experts: RoutedExperts) -> AdapterMix<Float> {
+        let count = experts.count
+        guard count > 0 else { return experts.packed }
+        var most = 0
+        for start in stride(from: 0, to: weights.count, by: count) {
+            most = max(most, weights[start..<start + count].reduce(0) { $0 + ($1 == 0 ? 0 : 1) })
+        }
+        return 2 * most > count ? experts.packed : experts.separate
+    }
+}
