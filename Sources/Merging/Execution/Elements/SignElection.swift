@@ -12,6 +12,8 @@ struct SignElection: Sendable {
         case plus
         /// The sign of Σ sign(S) over all entries in scope; the negative side when that is 0 too.
         case majority
+        /// None: such an entry becomes 0.
+        case none = "zero"
     }
 
     enum Reduction: String, Sendable, CaseIterable {
@@ -33,7 +35,7 @@ struct SignElection: Sendable {
     /// Entries that are worked on at a time: three buffers of this length stay in L1.
     private static let stretch = 512
 
-    /// Writes λ · disjoint(X, γ). `zeroSign` is ±1.
+    /// Writes λ · disjoint(X, γ). `zeroSign` is ±1 or 0.
     func merge(_ chunk: ElementChunk, zeroSign: Double, into output: UnsafeMutablePointer<Float>) {
         withScratch { scores, numerator, divisor in
             for start in stride(from: 0, to: chunk.count, by: SignElection.stretch) {

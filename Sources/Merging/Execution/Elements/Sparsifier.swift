@@ -36,7 +36,12 @@ extension ElementRule {
         }
         self.init(rounds: rounds, needsWholeRows: sparsifier.needsWholeRows) { chunk, state, output in
             sparsifier.apply(chunk, &state)
-            let draw: Double = zeroSign == .plus || state.tallies[balance] > 0 ? 1 : -1
+            let draw: Double =
+                switch zeroSign {
+                case .plus: 1
+                case .none: 0
+                case .majority: state.tallies[balance] > 0 ? 1 : -1
+                }
             election.merge(chunk, zeroSign: draw, into: output)
         }
     }
