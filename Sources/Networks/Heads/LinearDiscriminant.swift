@@ -35,18 +35,32 @@ public struct LinearDiscriminant: Sendable {
     /// - Parameter shrinkage: 0…1.
     /// - Throws: `data.too_few` without samples, `numeric.no_convergence` when Σ is singular.
     public func head(shrinkage: Double = 0.1) throws -> LinearHead {
-        let total = counts.reduce(0, +)
-        guard total > 0 else { throw Failure(.dataTooFew, "a discriminant needs samples", place: "lda head") }
         var means = sums
-        var within = squares
         for label in counts.indices where counts[label] > 0 {
             for column in 0..<width { means[label, column] /= Double(counts[label]) }
         }
         let weighted = means.scalingRows(by: counts.map(Double.init))
         let between = try multiply(means, weighted, transposeA: true)
-        for index in within.elements.indices {
-            within.elements[index] = (within.elements[index] - between.elements[index]) / Double(total)
-        }
+        var scatter = squares
+        for index in scatter.elements.indices { scatter.elements[index] -= between.elements[index] }
+        return try Self.head(counts: counts, means: means, scatter: scatter, shrinkage: shrinkage)
+    }
+
+    /// The head of known class means and a known scatter.
+    ///
+    /// - Parameters:
+    ///   - counts: samples per class.
+    ///   - means: μ_c [classes, width].
+    ///   - scatter: Σ (f − μ_c)(f − μ_c)ᵀ over all samples [width, width]; S is this divided by their number.
+    ///   - shrinkage: 0…1.
+    /// - Throws: as above.
+    public static func head(
+        counts: [Int], means: Matrix<Double>, scatter: Matrix<Double>, shrinkage: Double = 0.1
+    ) throws -> LinearHead {
+        let width = means.columns
+        let total = counts.reduce(0, +)
+        guard total > 0 else { throw Failure(.dataTooFew, "a discriminant needs samples", place: "lda head") }
+        var within = scatter.scaled(by: 1 / Double(total))
         let trace = (0..<width).reduce(0) { $0 + within[$1, $1] }
         for index in within.elements.indices { within.elements[index] *= 1 - shrinkage }
         for index in 0..<width { within[index, index] += shrinkage * trace / Double(width) }

@@ -43,6 +43,23 @@ public struct RandomFeatureRidge: Sendable {
         for index in cross.elements.indices { cross.elements[index] += addedCross.elements[index] }
     }
 
+    /// Puts back sums that were stored.
+    ///
+    /// - Throws: `merge.shape_mismatch` when they do not have this model's sizes.
+    public mutating func restore(gram: Matrix<Double>, cross: Matrix<Double>) throws {
+        guard gram.rows == self.gram.rows, gram.columns == self.gram.columns, cross.rows == self.cross.rows,
+            cross.columns == self.cross.columns
+        else {
+            throw Failure(
+                .mergeShapeMismatch,
+                "sums of \(gram.rows)×\(gram.columns) and \(cross.rows)×\(cross.columns) for a model of "
+                    + "\(self.gram.rows) features and \(classCount) classes",
+                place: "ridge head")
+        }
+        self.gram = gram
+        self.cross = cross
+    }
+
     private func sums(_ expanded: Matrix<Float>, labels: [Int]) throws -> (Matrix<Double>, Matrix<Double>) {
         let h = expanded.inDouble
         var targets = Matrix<Double>(rows: labels.count, columns: classCount)
