@@ -144,6 +144,11 @@ extension ErrorCode {
     public static let backboneAdapterMismatch = ErrorCode("backbone.adapter_mismatch", .incompatible)
     public static let backboneBadInput = ErrorCode("backbone.bad_input", .incompatible)
 
+    // router
+    public static let routerBadFile = ErrorCode("router.bad_file", .malformed)
+    public static let routerExpertChanged = ErrorCode("router.expert_changed", .integrity)
+    public static let routerBaseMismatch = ErrorCode("router.base_mismatch", .incompatible)
+
     // numeric
     public static let numericNoConvergence = ErrorCode("numeric.no_convergence", .resource)
     public static let numericDimensionLimit = ErrorCode("numeric.dimension_limit", .resource)
@@ -294,6 +299,9 @@ extension ErrorCode {
         .backboneShapeMismatch,
         .backboneAdapterMismatch,
         .backboneBadInput,
+        .routerBadFile,
+        .routerExpertChanged,
+        .routerBaseMismatch,
         .numericNoConvergence,
         .numericDimensionLimit,
         .dataMalformed,

@@ -38,7 +38,8 @@ public struct ErrorPage: Sendable {
     /// All pages: errors by area, then findings.
     public static let all: [ErrorPage] =
         filePages + safetensorsPages + configurationPages + adapterPages + pathPages + archivePages + ggufPages
-        + mergePages + bankPages + usagePages + dataPages + backbonePages + findingPages
+        + mergePages + bankPages + usagePages + dataPages + backbonePages + routerPages
+        + findingPages
 
     /// The page of a code; nil when there is no such code.
     public static func page(for code: String) -> ErrorPage? { all.first { $0.code == code } }

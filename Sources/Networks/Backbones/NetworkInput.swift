@@ -63,6 +63,9 @@ public final class PrefixActivations<S: NetworkScalar>: @unchecked Sendable {
     /// Bytes that the rows take.
     public var byteCount: Int { values.count * MemoryLayout<S>.stride }
 
+    /// All rows [Σ lengths, width], sample after sample.
+    public var rows: [S] { Array(values[0..<(offsets.last ?? 0) * width]) }
+
     func rows(of sample: Int) -> UnsafeMutablePointer<S> {
         values.baseAddress.unsafelyUnwrapped + offsets[sample] * width
     }

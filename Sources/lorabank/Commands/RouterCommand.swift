@@ -1,0 +1,89 @@
+import ArgumentParser
+import Settings
+
+struct RouterCommand: ParsableCommand, Documented {
+    static let configuration = CommandConfiguration(
+        commandName: "router", abstract: "Mix adapters by a trained LoRA-Mixer router.",
+        subcommands: [RouterTrain.self, RouterEval.self])
+    static let examples = [
+        "lorabank router train recipes/router/clinc150.yaml --run runs/clinc150",
+        "lorabank router eval runs/clinc150",
+    ]
+}
+
+struct RouterTrain: BankCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "train", abstract: "Train a router over frozen adapters and evaluate it.",
+        discussion: """
+            The configuration names suite, experts, router, routing and loss; see recipes/router/. The router learns from \
+            training samples; the suite's test samples are read once, for the table.
+            """)
+    static let examples = [
+        "lorabank router train recipes/router/clinc150.yaml --run runs/clinc150",
+        "lorabank router train recipes/router/clinc150.yaml --set train.samples=450 --set seed=2 --json",
+    ]
+
+    @Argument(help: ArgumentHelp("The configuration.", valueName: "config"), completion: .file())
+    var config: String
+    @Option(
+        help: ArgumentHelp("Write router, log and table into this folder.", valueName: "dir"), completion: .directory)
+    var run: String?
+    @Option(
+        name: .customLong("set"), parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Override a key of the configuration. Repeatable.", valueName: "key=value"))
+    var settings: [String] = []
+    @Option(
+        name: .customLong("suite-set"), parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Override a key of the suite. Repeatable.", valueName: "key=value"))
+    var suiteSettings: [String] = []
+    @Flag(name: .customLong("allow-missing"), help: "Allow experts without training samples of their task.")
+    var allowMissing = false
+    @Flag(name: .customLong("allow-unapproved"), help: "Use pending adapters under the policy strict (recorded).")
+    var allowUnapproved = false
+    @Flag(name: .customLong("no-eval"), help: "Train only; leave the test samples alone.")
+    var noEvaluation = false
+    @OptionGroup(title: "Global options") var global: GlobalOptions
+
+    func run(in session: Session) throws {
+        let work = RouterWork(session: session, allowUnapproved: allowUnapproved)
+        let outcome = try work.train(
+            config, overrides: settings.map { try SettingOverride($0) },
+            suiteOverrides: suiteSettings.map { try SettingOverride($0) }, allowMissing: allowMissing, run: run,
+            evaluates: !noEvaluation)
+        session.result(outcome.document) { outcome.text(session) }
+    }
+}
+
+struct RouterEval: BankCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "eval", abstract: "Evaluate a trained router.",
+        discussion: "The experts are found again and must be the very adapters of the training.")
+    static let examples = [
+        "lorabank router eval runs/clinc150",
+        "lorabank router eval runs/clinc150 --set routing.k=3 --set routing.mode=topk --suite-set data.split=val",
+    ]
+
+    @Argument(help: ArgumentHelp("The folder of a router.", valueName: "router"), completion: .directory)
+    var router: String
+    @Option(help: ArgumentHelp("Evaluate on this suite instead of that of the training.", valueName: "file"))
+    var suite: String?
+    @Option(
+        name: .customLong("set"), parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Override a key below 'routing'. Repeatable.", valueName: "key=value"))
+    var settings: [String] = []
+    @Option(
+        name: .customLong("suite-set"), parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Override a key of the suite. Repeatable.", valueName: "key=value"))
+    var suiteSettings: [String] = []
+    @Flag(name: .customLong("allow-unapproved"), help: "Use pending adapters under the policy strict (recorded).")
+    var allowUnapproved = false
+    @OptionGroup(title: "Global options") var global: GlobalOptions
+
+    func run(in session: Session) throws {
+        let work = RouterWork(session: session, allowUnapproved: allowUnapproved)
+        let outcome = try work.evaluate(
+            router, suite: suite, overrides: settings.map { try SettingOverride($0) },
+            suiteOverrides: suiteSettings.map { try SettingOverride($0) })
+        session.result(outcome.document) { outcome.text(session) }
+    }
+}

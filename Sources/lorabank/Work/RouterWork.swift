@@ -1,0 +1,177 @@
+import Adapters
+import Diagnostics
+import Evaluation
+import Foundation
+import Networks
+import Routing
+import Settings
+import Training
+import WeightFiles
+
+/// `router`: brings experts, suite and configuration together, trains, evaluates, keeps.
+final class RouterWork {
+    let session: Session
+    private let allowUnapproved: Bool
+
+    init(session: Session, allowUnapproved: Bool) {
+        self.session = session
+        self.allowUnapproved = allowUnapproved
+    }
+
+    // MARK: Training
+
+    /// - Parameter run: a new folder for router, log and table.
+    func train(
+        _ path: String, overrides: [SettingOverride], suiteOverrides: [SettingOverride], allowMissing: Bool,
+        run: String?, evaluates: Bool
+    ) throws -> RouterOutcome {
+        var configuration = try RouterConfigurationReader.read(path: path, overrides: overrides)
+        configuration.setup.training.allowMissing = allowMissing
+        let output = try run.map { try AtomicFolder(path: $0) }
+        let suitePath = configuration.resolved(configuration.suite.value)
+        let suite = try SuiteReader.read(path: suitePath, overrides: suiteOverrides)
+        let loaded = try LoadedSuite(suite, resources: SessionResources(session))
+        let experts = try experts(of: configuration, on: loaded.backbone)
+        let evaluation = try RoutedEvaluation(loaded, experts: experts, threads: session.threads)
+        let tasks = try tasks(of: configuration, experts, loaded)
+        let samples = try trainingSamples(configuration, loaded)
+        let router = try Interruption.cooperatively {
+            try RouterTraining(evaluation, setup: configuration.setup, tasks: tasks).run(
+                TrainSplit(samples), progress: session.progress, isCancelled: { Interruption.isRequested })
+        }
+        var outcome = RouterOutcome(
+            name: configuration.name, router: router, experts: experts.ids, taskNames: loaded.taskNames,
+            suite: suite.name, samples: samples.count)
+        if evaluates { outcome.table = try table(evaluation, router) }
+        guard let output else { return outcome }
+        var provenance = RouterFile.Provenance(
+            name: configuration.name, suite: suitePath, dataDigest: samples.contentHash.hex, samples: samples.count,
+            references: references(experts, configuration), createdAt: Timestamp.now())
+        provenance.metrics = outcome.metrics
+        outcome.identity = try RouterFile.write(
+            router, over: experts, taskNames: loaded.taskNames, provenance: provenance, into: output.temporaryPath)
+        try outcome.write(into: output)
+        try output.commit()
+        outcome.folder = run
+        return outcome
+    }
+
+    private func trainingSamples(
+        _ configuration: RouterConfiguration, _ loaded: LoadedSuite
+    ) throws -> LabelledSamples {
+        let all = try loaded.dataset.train().samples
+        guard let count = configuration.samples else { return all }
+        return try StratifiedSplit.subsample(
+            all, classes: loaded.dataset.classNames.count, count: count, seed: configuration.setup.training.seed)
+    }
+
+    // MARK: Experts
+
+    private func experts(of configuration: RouterConfiguration, on backbone: Backbone<Float>) throws -> RoutedExperts {
+        let library = try session.library(allowUnapproved: allowUnapproved)
+        var found: [NamedAdapter] = []
+        for reference in configuration.experts {
+            do {
+                found += try library.adapters(for: reference.value, relativeTo: configuration.folder)
+            } catch var failure as Failure {
+                failure.place = failure.place ?? reference.place.description
+                throw failure
+            }
+        }
+        noteUse(of: found)
+        return try RoutedExperts(found, on: backbone)
+    }
+
+    private func noteUse(of adapters: [NamedAdapter]) {
+        for adapter in adapters {
+            guard let version = adapter.version,
+                let row = try? session.bank().row(for: "\(adapter.name)@\(version)"), row.state == .pending
+            else { continue }
+            session.explain("'\(row.reference)' is pending: nobody has approved it yet")
+        }
+    }
+
+    /// How each expert is found again: by name in the bank, else by path.
+    private func references(_ experts: RoutedExperts, _ configuration: RouterConfiguration) -> [String] {
+        experts.experts.map { expert in
+            if expert.version != nil { return expert.id }
+            let text = expert.reference.hasPrefix("path:") ? String(expert.reference.dropFirst(5)) : expert.reference
+            return "path:" + URL(fileURLWithPath: configuration.resolved(text)).standardizedFileURL.path
+        }
+    }
+
+    private func tasks(
+        of configuration: RouterConfiguration, _ experts: RoutedExperts, _ loaded: LoadedSuite
+    ) throws -> ExpertTasks {
+        var given: [String: String] = [:]
+        switch configuration.domains {
+        case .byName: break
+        case .named(let table):
+            for (task, reference) in table { given[task] = try expert(reference, experts, configuration) ?? reference }
+        case .tag(let key):
+            for task in loaded.taskNames { given[task] = try expert("tag:\(key)=\(task)", experts, configuration) }
+        }
+        return try ExpertTasks(
+            names: experts.experts.map { ($0.name, $0.id) }, taskNames: loaded.taskNames, tasks: loaded.tasks,
+            given: given)
+    }
+
+    /// The id of the expert that a reference means; nil when it means none of them.
+    private func expert(
+        _ reference: String, _ experts: RoutedExperts, _ configuration: RouterConfiguration
+    ) throws -> String? {
+        if let index = experts.index(of: reference) { return experts.ids[index] }
+        guard reference.contains(":") else { return nil }
+        let library = try session.library(allowUnapproved: allowUnapproved)
+        let found = try library.adapters(for: reference, relativeTo: configuration.folder).map {
+            RoutedExperts.Expert($0).id
+        }.filter { experts.ids.contains($0) }
+        guard found.count <= 1 else {
+            throw Failure(
+                .referenceAmbiguous,
+                "\(found.count) experts are meant by '\(reference)': "
+                    + found.joined(separator: ", "), place: "domains")
+        }
+        return found.first
+    }
+
+    // MARK: Evaluation
+
+    /// - Parameter folder: of the router.
+    func evaluate(
+        _ folder: String, suite path: String?, overrides: [SettingOverride], suiteOverrides: [SettingOverride]
+    ) throws -> RouterOutcome {
+        let file = try RouterFile(folder: folder, overrides: overrides)
+        guard let suitePath = path ?? file.document["suite"]?.string else {
+            throw Failure(.routerBadFile, "the router names no suite", path: folder, hint: "name one with --suite")
+        }
+        let suite = try SuiteReader.read(path: suitePath, overrides: suiteOverrides)
+        let loaded = try LoadedSuite(suite, resources: SessionResources(session))
+        let library = try session.library(allowUnapproved: allowUnapproved)
+        let adapters = try file.experts.flatMap { try library.adapters(for: $0.reference, relativeTo: folder) }
+        let experts = try RoutedExperts(adapters, on: loaded.backbone)
+        let router = try file.router(over: experts, suite: loaded)
+        let evaluation = try RoutedEvaluation(loaded, experts: experts, threads: session.threads)
+        var outcome = RouterOutcome(
+            name: file.name, router: router, experts: experts.ids, taskNames: loaded.taskNames, suite: suite.name,
+            samples: file.document["data"]?["samples"]?.integer ?? 0)
+        outcome.identity = file.identity
+        outcome.folder = folder
+        outcome.table = try table(evaluation, router)
+        return outcome
+    }
+
+    /// The router in its modes, the backbone and the expert of each sample's task, on the suite's samples.
+    private func table(_ evaluation: RoutedEvaluation, _ router: TrainedRouter) throws -> RouterTable {
+        let samples = try evaluation.encode(evaluation.loaded.samples())
+        return try Interruption.cooperatively {
+            let found = try RouterTable.subjects(router, evaluation, samples).map { subject in
+                try evaluation.predictions(
+                    subject, samples, progress: session.progress, isCancelled: { Interruption.isRequested })
+            }
+            return RouterTable(
+                predictions: found, main: router.subject().label, labels: samples.encoded.labels,
+                tasks: evaluation.loaded.tasks)
+        }
+    }
+}
