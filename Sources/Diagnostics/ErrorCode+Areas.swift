@@ -148,6 +148,8 @@ extension ErrorCode {
     public static let routerBadFile = ErrorCode("router.bad_file", .malformed)
     public static let routerExpertChanged = ErrorCode("router.expert_changed", .integrity)
     public static let routerBaseMismatch = ErrorCode("router.base_mismatch", .incompatible)
+    // cil
+    public static let cilInvariant = ErrorCode("cil.invariant", .internal)
 
     // numeric
     public static let numericNoConvergence = ErrorCode("numeric.no_convergence", .resource)
@@ -302,6 +304,7 @@ extension ErrorCode {
         .routerBadFile,
         .routerExpertChanged,
         .routerBaseMismatch,
+        .cilInvariant,
         .numericNoConvergence,
         .numericDimensionLimit,
         .dataMalformed,

@@ -47,7 +47,7 @@ struct LoRABank: ParsableCommand, Documented {
                 name: "Work",
                 subcommands: [
                     Merge.self, Bake.self, Extract.self, RecipeCommand.self, Compare.self, Eval.self,
-                    RouterCommand.self, BackboneCommand.self, DataCommand.self, ReportCommand.self,
+                    CilCommand.self, RouterCommand.self, BackboneCommand.self, DataCommand.self, ReportCommand.self,
                 ]),
             CommandGroup(name: "Help", subcommands: [Help.self, Errors.self, Completion.self, Version.self]),
         ])

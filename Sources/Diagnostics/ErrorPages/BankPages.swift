@@ -133,5 +133,9 @@ extension ErrorPage {
         .error(
             .backboneBadInput, cause: "The input does not fit the backbone: images for a text model, or another size.",
             example: "28×28 images for a backbone of 224×224", remedy: "Use the data that the suite was written for."),
+        .error(
+            .cilInvariant, cause: "A check of the learning engine on itself failed, and the run is strict.",
+            example: "a slot that does not belong to the task has changed",
+            remedy: "Report it with the configuration; `invariants: warn` goes on and marks the run."),
     ]
 }
