@@ -111,6 +111,7 @@ extension ErrorCode {
     public static let mergeUnsupportedKind = ErrorCode("merge.unsupported_kind", .incompatible)
     public static let mergeNonFinite = ErrorCode("merge.non_finite", .malformed)
     public static let mergeNonfiniteResult = ErrorCode("merge.nonfinite_result", .malformed)
+    public static let mergeNotReproduced = ErrorCode("merge.not_reproduced", .conflict)
 
     // recipe
     public static let recipeSyntax = ErrorCode("recipe.syntax", .usage)
@@ -277,6 +278,7 @@ extension ErrorCode {
         .mergeUnsupportedKind,
         .mergeNonFinite,
         .mergeNonfiniteResult,
+        .mergeNotReproduced,
         .recipeSyntax,
         .recipeUnknownKey,
         .recipeUnknownMethod,

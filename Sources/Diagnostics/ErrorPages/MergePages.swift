@@ -37,6 +37,10 @@ extension ErrorPage {
             .mergeNonFinite, cause: "An operand holds NaN or infinity.", example: "'a' holds NaN in layers.3.q_proj",
             remedy: "Replace the operand; `non_finite: zero` in the recipe treats such values as zero."),
         .error(
+            .mergeNotReproduced, cause: "Merging again gives other bytes than the result that is there.",
+            example: "lorabank merge r.yaml --to merged/ --verify   (an input was replaced)",
+            remedy: "Compare recipe, seed, inputs and program version with the result's provenance."),
+        .error(
             .mergeNonfiniteResult, cause: "The merged factors overflow the output type.",
             example: "λ = 1e6 with dtype f16", remedy: "Use smaller weights, or `output.dtype: bf16` or `f32`."),
         .error(

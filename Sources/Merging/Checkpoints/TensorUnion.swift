@@ -25,7 +25,10 @@ struct TensorSite: Sendable {
     var holders: [Int] { (Array(weights.keys) + parts.keys).sorted() }
 
     /// Shape of the base, else of the first operand that has the tensor.
-    var shape: [Int] { (base ?? weights.min { $0.key < $1.key }?.value)?.shape ?? [] }
+    var shape: [Int] {
+        if let whole = base ?? weights.min(by: { $0.key < $1.key })?.value { return whole.shape }
+        return parts.min { $0.key < $1.key }?.value.shape ?? []
+    }
 
     /// True when every tensor holds numbers that methods can work on.
     var isNumeric: Bool { ([base].compactMap { $0 } + weights.values).allSatisfy(\.dtype.isNumber) }
@@ -60,7 +63,8 @@ struct TensorUnion {
 
     private static func checkShapes(_ site: TensorSite, _ operands: [NamedAdapter]) throws {
         let shape = site.shape
-        let first = site.base == nil ? site.weights.keys.min().map { "'\(operands[$0].name)'" } ?? "" : "the base"
+        let holder = site.weights.keys.min() ?? site.parts.keys.min()
+        let first = site.base == nil ? holder.map { "'\(operands[$0].name)'" } ?? "" : "the base"
         for (index, found) in site.weights.sorted(by: { $0.key < $1.key }).map({ ($0.key, $0.value.shape) })
             + site.parts.sorted(by: { $0.key < $1.key }).compactMap({ part in part.value.shape.map { (part.key, $0) } })
         where found != shape {

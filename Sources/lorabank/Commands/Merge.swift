@@ -45,6 +45,8 @@ struct Merge: BankCommand {
     var allowUnapproved = false
     @Flag(help: "Replace what stands at --to.")
     var force = false
+    @Flag(help: "Merge again and compare with the result at --to or --name, byte by byte; write nothing.")
+    var verify = false
     @OptionGroup var dryRun: DryRun
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
@@ -66,6 +68,11 @@ struct Merge: BankCommand {
         options.memoryLimitBytes = memory << 20
         options.allowBaseMismatch = allowBaseMismatch
         let target = try MergeWork.Target(name: name, path: to, recipe: recipe, replacing: force)
+        if verify {
+            let verification = try work.verify(recipe, options: options, target: target)
+            session.result(verification.document) { verification.text(session) }
+            return
+        }
         let outcome = try work.merge(recipe, options: options, to: target, tags: tags, dryRun: dryRun.isOn)
         session.result(outcome.document) { outcome.text(session) }
     }

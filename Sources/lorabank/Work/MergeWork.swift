@@ -123,7 +123,7 @@ struct MergeWork {
     private static let program = "lorabank \(LoRABank.version)"
 
     /// Runs the stages in order; results of inner stages live in a temporary folder until the last has run.
-    private func execute(
+    func execute(
         _ plan: RecipePlan, to destination: MergeDestination, replacing: Bool = false, keeping folder: String?
     ) throws -> MergeRecord {
         let scratch = FileManager.default.temporaryDirectory.appending(path: "lorabank-\(UUID().uuidString)").path
