@@ -102,3 +102,33 @@ public struct HeatMap: Sendable {
         20 + 7 * min(28, labels.map { TextWidth.columns(of: $0) }.max() ?? 0)
     }
 }
+
+extension HeatMap: Figure {
+    public var table: FigureTable {
+        FigureTable(
+            columns: ["row", "column", "value"],
+            rows: rowLabels.indices.flatMap { row in
+                columnLabels.indices.map { column in
+                    [.text(rowLabels[row]), .text(columnLabels[column]), .init(value(row, column))]
+                }
+            })
+    }
+
+    public var vegaLite: String {
+        let scheme =
+            switch scale {
+            case .sequential(let low, let high):
+                "{\"scheme\": \"viridis\", \"domain\": [\(low), \(high)]}"
+            case .diverging(let middle, let reach):
+                "{\"scheme\": \"blueorange\", \"domain\": [\(middle - reach), \(middle + reach)]}"
+            }
+        return VegaLite.document(
+            title, table,
+            """
+            "mark": {"type": "rect", "tooltip": true},
+              "encoding": {"x": \(VegaLite.channel("column", "nominal", more: ", \"sort\": null")), "y": \
+            \(VegaLite.channel("row", "nominal", more: ", \"sort\": null")), "color": \
+            \(VegaLite.channel("value", "quantitative", more: ", \"scale\": \(scheme)"))}
+            """)
+    }
+}

@@ -22,7 +22,12 @@ public struct HTMLPage: Sendable {
         case table(Table)
         /// Text shown as it is, e.g. a recipe.
         case code(String)
-        case figure(HeatMap)
+        case figure(any Figure)
+        /// Figures side by side where there is room.
+        case figures([any Figure])
+        /// A paragraph that stands out: a warning, or what a reader must not overlook.
+        case note(String)
+        case list([String])
     }
 
     public struct Section: Sendable {
@@ -81,7 +86,13 @@ public struct HTMLPage: Sendable {
         case .paragraph(let text): "<p>\(MarkupText.escaped(text))</p>\n"
         case .code(let text):
             "<pre>\(text.split(separator: "\n", omittingEmptySubsequences: false).map { MarkupText.escaped(String($0)) }.joined(separator: "\n"))</pre>\n"
+        case .note(let text): "<p class=\"note\">\(MarkupText.escaped(text))</p>\n"
+        case .list(let items):
+            "<ul>\n" + items.map { "<li>\(MarkupText.escaped($0))</li>\n" }.joined() + "</ul>\n"
         case .figure(let figure): "<div class=\"figure\">\(figure.svg)</div>\n"
+        case .figures(let figures):
+            "<div class=\"figures\">\n" + figures.map { "<div class=\"figure\">\($0.svg)</div>\n" }.joined()
+                + "</div>\n"
         case .table(let table): markup(of: table)
         }
     }
@@ -110,6 +121,10 @@ public struct HTMLPage: Sendable {
         header p { margin: 0; color: var(--soft); }
         .scroll, .figure { overflow-x: auto; }
         .figure { margin: 1rem 0; }
+        .figures { display: flex; flex-wrap: wrap; gap: 0 2rem; }
+        .figures .figure { max-width: 100%; }
+        .note { border-left: 4px solid var(--mark); background: var(--band); padding: .5rem .8rem; }
+        ul { padding-left: 1.2rem; }
         table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
         th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
         th { color: var(--soft); font-weight: 600; cursor: pointer; }
@@ -118,6 +133,17 @@ public struct HTMLPage: Sendable {
         .n { text-align: right; }
         pre { background: var(--band); border: 1px solid var(--line); border-radius: 6px; padding: .8rem; overflow-x: auto;
           font-size: 13px; }
+        @media (max-width: 40rem) { body { padding: .8rem; } th, td { padding-right: .6rem; } }
+        @media print {
+          :root { --ink: #000; --soft: #333; --paper: #fff; --line: #999; --band: #fff; --mark: #000; }
+          body { max-width: none; padding: 0; font-size: 10pt; }
+          .figure, tr { break-inside: avoid; }
+          h2 { break-after: avoid; }
+          .scroll, .figure, pre { overflow: visible; }
+          .figure svg { max-width: 100%; height: auto; }
+          pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+          th, td { white-space: normal; }
+        }
 
         """
 
