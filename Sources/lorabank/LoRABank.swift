@@ -48,6 +48,7 @@ struct LoRABank: ParsableCommand, Documented {
                 subcommands: [
                     Merge.self, Bake.self, Extract.self, RecipeCommand.self, Compare.self, Eval.self,
                     CilCommand.self, RouterCommand.self, BackboneCommand.self, DataCommand.self, ReportCommand.self,
+                    Plot.self,
                 ]),
             CommandGroup(name: "Help", subcommands: [Help.self, Errors.self, Completion.self, Version.self]),
         ])

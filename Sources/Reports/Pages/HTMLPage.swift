@@ -120,7 +120,7 @@ public struct HTMLPage: Sendable {
         h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid var(--line); padding-bottom: .25rem; }
         header p { margin: 0; color: var(--soft); }
         .scroll, .figure { overflow-x: auto; }
-        .figure { margin: 1rem 0; }
+        .figure, .scroll { margin: 1rem 0; }
         .figures { display: flex; flex-wrap: wrap; gap: 0 2rem; }
         .figures .figure { max-width: 100%; }
         .note { border-left: 4px solid var(--mark); background: var(--band); padding: .5rem .8rem; }

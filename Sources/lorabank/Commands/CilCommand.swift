@@ -4,7 +4,7 @@ import Settings
 struct CilCommand: ParsableCommand, Documented {
     static let configuration = CommandConfiguration(
         commandName: "cil", abstract: "Class-incremental learning: train adapters task after task.",
-        subcommands: [CilRun.self, CilResume.self])
+        subcommands: [CilRun.self, CilResume.self, CilReport.self, CilStudy.self])
     static let examples = [
         "lorabank cil run recipes/cil/chain.yaml --run runs/chain", "lorabank cil resume runs/chain",
     ]

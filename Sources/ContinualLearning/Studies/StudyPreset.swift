@@ -1,0 +1,71 @@
+/// One setting of a study: a name and what it overrides in the study's configuration.
+public struct StudySetting: Sendable, Hashable {
+    public var name: String
+    /// `key=value`, as for `--set`.
+    public var overrides: [String]
+    /// Lower or upper anchor, not a candidate.
+    public var isAnchor: Bool
+
+    public init(_ name: String, _ overrides: [String], isAnchor: Bool = false) {
+        self.name = name
+        self.overrides = overrides
+        self.isAnchor = isAnchor
+    }
+}
+
+/// The studies that the program ships (cil-engine 14).
+public enum StudyPreset: String, Sendable, CaseIterable {
+    /// Structures × rules.
+    case map
+    /// {chain, moe-v0} × {ta, pam-lite}.
+    case twoByTwo = "2x2"
+    /// One, two and three time scales.
+    case timescales
+
+    public var summary: String {
+        switch self {
+        case .map: "structures and consolidation rules against each other"
+        case .twoByTwo: "chain and moe-v0, each with ta and pam-lite"
+        case .timescales: "update periods of fast, mid and slow"
+        }
+    }
+
+    /// The anchors `backbone` and `joint`, then the settings.
+    public var settings: [StudySetting] {
+        let anchors = ["backbone", "joint"].map { StudySetting($0, ["structure=\($0)"], isAnchor: true) }
+        switch self {
+        case .map:
+            let rules = ["ta", "ties-lite", "pam-lite", "tsv", "orth"]
+            return anchors
+                + [
+                    StudySetting("first-task", ["structure=single", "first_task_only=true"]),
+                    StudySetting("single", ["structure=single"]),
+                    StudySetting("single-ema", ["structure=single-ema"]),
+                ]
+                + rules.map { StudySetting("chain/\($0)", ["structure=chain", "consolidation.rule=\($0)"]) }
+                + [
+                    StudySetting("moe-v0/ta", ["structure=moe-v0", "consolidation.rule=ta"]),
+                    StudySetting("parallel/ta", ["structure=parallel", "consolidation.rule=ta"]),
+                    StudySetting("pam", ["structure=pam"]),
+                ]
+        case .twoByTwo:
+            return anchors
+                + ["chain", "moe-v0"].flatMap { structure in
+                    ["ta", "pam-lite"].map {
+                        StudySetting("\(structure)/\($0)", ["structure=\(structure)", "consolidation.rule=\($0)"])
+                    }
+                }
+        case .timescales:
+            let periods = [(1, 1), (2, 8), (4, 16), (8, 64)]
+            return anchors + [StudySetting("chain", ["structure=chain"])]
+                + periods.map { mid, slow in
+                    StudySetting(
+                        "chain3/1-\(mid)-\(slow)",
+                        [
+                            "structure=chain3",
+                            "time_scales.gradient_periods={fast: 1, mid: \(mid), slow: \(slow)}",
+                        ])
+                }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import ArgumentParser
+import Diagnostics
+import Reports
+import WeightFiles
+
+struct Plot: BankCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plot", abstract: "Write one figure of a run as SVG, CSV or Vega-Lite.",
+        discussion: "Without a figure, lists those that the run has.")
+    static let examples = [
+        "lorabank plot runs/chain", "lorabank plot runs/chain accuracy-matrix --to matrix.svg",
+        "lorabank plot runs/chain accuracy-matrix --format vega-lite --to -",
+    ]
+
+    @Argument(help: ArgumentHelp("The run directory.", valueName: "dir"), completion: .directory)
+    var folder: String
+    @Argument(help: ArgumentHelp("Name of the figure.", valueName: "figure"))
+    var figure: String?
+    @Option(help: ArgumentHelp("svg, csv or vega-lite.", valueName: "form"))
+    var format = FigureFormat.svg
+    @Option(help: ArgumentHelp("File to write, - for standard output.", valueName: "path"))
+    var to = "-"
+    @Flag(help: "Replace the file if it exists.")
+    var force = false
+    @OptionGroup var dryRun: DryRun
+    @OptionGroup(title: "Global options") var global: GlobalOptions
+
+    func run(in session: Session) throws {
+        let work = RunReportWork(session: session)
+        guard let figure else {
+            let names = try work.page(folder).figures.map(\.fileName)
+            session.result(.document("plot", [.init("figures", .texts(names))])) {
+                names.map { $0 + "\n" }.joined()
+            }
+            return
+        }
+        let text = format.text(of: try work.figure(figure, of: folder))
+        if to != "-", !dryRun.isOn { try AtomicFile.write(Array(text.utf8), to: to, overwrite: force) }
+        session.result(
+            .document(
+                "plot",
+                [
+                    .init("figure", .string(figure)), .init("format", .string(format.rawValue)),
+                    .init("path", to == "-" ? .null : .string(to)),
+                    .init("text", to == "-" ? .string(text) : .null), .init("dry_run", .bool(dryRun.isOn)),
+                ])
+        ) {
+            to == "-" ? text : "\(dryRun.isOn ? "would write" : "wrote") \(session.shown(to))\n"
+        }
+    }
+}
+
+extension FigureFormat: ExpressibleByArgument {}

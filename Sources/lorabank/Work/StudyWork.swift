@@ -1,0 +1,115 @@
+import ContinualLearning
+import Diagnostics
+import Foundation
+import Reports
+import WeightFiles
+
+/// `cil study`: many runs of `cil run` in processes of their own, one result file each; what is there is not run again.
+struct StudyWork {
+    let session: Session
+    let preset: StudyPreset
+    let configuration: String
+    let folder: String
+    let seeds: [Int]
+    let jobs: Int
+    let overrides: [String]
+    /// The class order changes with the seed.
+    let variesOrder: Bool
+
+    /// One run of the study.
+    private struct Job {
+        var setting: StudySetting
+        var seed: Int
+        var folder: String
+        var result: String { folder + "/result.json" }
+    }
+
+    private var jobList: [Job] {
+        // Seed by seed, so that a study that is stopped has whole seeds.
+        seeds.flatMap { seed in
+            preset.settings.map { setting in
+                let name = setting.name.map { $0 == "/" ? "_" : String($0) }.joined()
+                return Job(setting: setting, seed: seed, folder: "\(folder)/runs/\(name)/seed-\(seed)")
+            }
+        }
+    }
+
+    func run() throws -> StudyOutcome {
+        let clock = ContinuousClock()
+        let start = clock.now
+        let open = jobList.filter { !FileManager.default.fileExists(atPath: $0.result) }
+        session.progress.begin("study \(preset.rawValue)", total: Int64(open.count), unit: "runs")
+        try Interruption.cooperatively { try carryOut(open) }
+        session.progress.end()
+        let seconds = clock.now - start
+        return try collect(seconds: Double(seconds.components.seconds))
+    }
+
+    /// The results that are there.
+    func collect(seconds: Double = 0) throws -> StudyOutcome {
+        var results: [String: [Int: JSONValue]] = [:]
+        for job in jobList where FileManager.default.fileExists(atPath: job.result) {
+            let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: job.result)))
+            results[job.setting.name, default: [:]][job.seed] = try bytes.withUnsafeBytes {
+                try StrictJSON.parse($0, .configuration, path: job.result)
+            }
+        }
+        return StudyOutcome(
+            preset: preset, folder: folder, configuration: configuration,
+            table: StudyTable(settings: preset.settings, results: results), seconds: seconds)
+    }
+
+    private func carryOut(_ open: [Job]) throws {
+        var waiting = open[...]
+        var running: [(process: Process, job: Job)] = []
+        // Children inherit ignored signals, and a run that is killed goes on behind its last checkpoint.
+        defer { for entry in running where entry.process.isRunning { kill(entry.process.processIdentifier, SIGKILL) } }
+        var failed: [Job] = []
+        while !waiting.isEmpty || !running.isEmpty {
+            if Interruption.isRequested { throw CancellationError() }
+            while running.count < jobs, let job = waiting.popFirst() { running.append((try start(job), job)) }
+            usleep(50_000)
+            for entry in running where !entry.process.isRunning {
+                if try !finish(entry.job, status: entry.process.terminationStatus) { failed.append(entry.job) }
+                session.progress.note("\(entry.job.setting.name), seed \(entry.job.seed)")
+                session.progress.advance(by: 1)
+            }
+            running.removeAll { !$0.process.isRunning }
+        }
+        for job in failed {
+            session.warn("\(job.setting.name), seed \(job.seed) failed: see \(job.folder)/messages.txt")
+        }
+    }
+
+    private func start(_ job: Job) throws -> Process {
+        try DurableFiles.createFolders(job.folder)
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        // A run that was interrupted goes on behind its last checkpoint.
+        let begun = FileManager.default.fileExists(atPath: job.folder + "/request.json")
+        process.arguments = (begun ? ["cil", "resume", job.folder] : fresh(job)) + [
+            "--json", "--no-bank", "--no-progress", "--threads", jobs > 1 ? "1" : "\(session.threads)",
+        ]
+        for (name, path) in [("stdout", job.result + ".part"), ("stderr", job.folder + "/messages.txt")] {
+            FileManager.default.createFile(atPath: path, contents: nil)
+            let handle = FileHandle(forWritingAtPath: path)
+            if name == "stdout" { process.standardOutput = handle } else { process.standardError = handle }
+        }
+        try process.run()
+        return process
+    }
+
+    private func fresh(_ job: Job) -> [String] {
+        var settings = overrides + job.setting.overrides + ["seeds.train=\(job.seed)"]
+        if variesOrder { settings.append("seeds.class_order=\(job.seed)") }
+        return ["cil", "run", configuration, "--run", job.folder] + settings.flatMap { ["--set", $0] }
+    }
+
+    /// Gives the result its name once it is whole.
+    private func finish(_ job: Job, status: Int32) throws -> Bool {
+        let part = job.result + ".part"
+        guard status == 0 else { return false }
+        try DurableFiles.move(from: part, replacing: job.result)
+        return true
+    }
+}
