@@ -18,7 +18,8 @@ enum SampleRun {
         "experts.csv": "after_task,expert,learning_rate,accuracy,loss,norm,count,standard_error,winner\n"
             + "0,0,0.001,0.9,0.3,1,20,0.06,1\n0,1,0.0005,0.85,0.4,1,20,0.07,0\n",
         "confusion.csv": "true,predicted,count\n0,0,5\n0,1,5\n1,1,10\n",
-        "spectra.csv": "slot,task,site,index,sigma,norm,effective_rank,stable_rank,energy\nslow,2,L0.qkv,0,1.5,1.6,1.2,1.1,0.9\n"
+        "spectra.csv":
+            "slot,task,site,index,sigma,norm,effective_rank,stable_rank,energy\nslow,2,L0.qkv,0,1.5,1.6,1.2,1.1,0.9\n"
             + "slow,2,L0.qkv,1,0.5,1.6,1.2,1.1,1\n",
         "overlap.csv": "a,b,site,cosine,left_overlap,right_overlap,share_inside,sign_agreement,conflict_mass\n"
             + "fast@0,fast@1,all,0.1,0.2,0.3,0.4,0.5,0.4\n",

@@ -45,7 +45,9 @@ import WeightFiles
         #expect(StudyTable(settings: [], results: [:]).heads.isEmpty)
     }
 
-    @Test(arguments: StudyPreset.allCases) func `every preset has its anchors and names of its own`(_ preset: StudyPreset) {
+    @Test(arguments: StudyPreset.allCases) func `every preset has its anchors and names of its own`(
+        _ preset: StudyPreset
+    ) {
         let names = preset.settings.map(\.name)
         #expect(Set(names).count == names.count)
         #expect(preset.settings.filter(\.isAnchor).map(\.name) == ["backbone", "joint"])

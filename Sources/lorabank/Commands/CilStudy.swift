@@ -53,7 +53,8 @@ struct CilStudy: BankCommand {
         }
         session.result(outcome.document) {
             dryRun.isOn
-                ? "would run \(study.settings.count * seeds) runs into \(session.shown(folder))\n" : outcome.text(session)
+                ? "would run \(study.settings.count * seeds) runs into \(session.shown(folder))\n"
+                : outcome.text(session)
         }
     }
 }

@@ -18,10 +18,8 @@ struct AblationChart {
             table.text(row, columns.moment) == moment
                 && (head == nil || table.text(row, head) == table.text(table.rows[0], head))
         }
-        guard
-            let split = ["test", "val"].first(where: { name in kept.contains { table.text($0, columns.split) == name } }
-            )
-        else { return nil }
+        let splits = Set(kept.compactMap { table.text($0, columns.split) })
+        guard let split = splits.contains("test") ? "test" : splits.sorted().first else { return nil }
         var views: [String] = []
         var tasks: [Int] = []
         var sums: [String: (right: Double, all: Double)] = [:]

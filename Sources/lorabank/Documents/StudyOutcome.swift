@@ -62,7 +62,9 @@ struct StudyOutcome {
 
     // MARK: Text and page
 
-    private static let heading = ["Setting", "Last %", "± sd", "Avg. inc. %", "± sd", "Forgetting", "− backbone", "Interval", "Clear"]
+    private static let heading = [
+        "Setting", "Last %", "± sd", "Avg. inc. %", "± sd", "Forgetting", "− backbone", "Interval", "Clear",
+    ]
 
     private func cells(_ row: StudyTable.Row) -> [String] {
         let paired = row.againstBackbone

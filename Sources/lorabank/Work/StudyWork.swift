@@ -87,11 +87,12 @@ struct StudyWork {
         process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         // A run that was interrupted goes on behind its last checkpoint.
         let begun = FileManager.default.fileExists(atPath: job.folder + "/request.json")
-        process.arguments = (begun ? ["cil", "resume", job.folder] : fresh(job)) + [
-            "--json", "--no-bank", "--no-progress", "--threads", jobs > 1 ? "1" : "\(session.threads)",
-        ]
+        process.arguments =
+            (begun ? ["cil", "resume", job.folder] : fresh(job)) + [
+                "--json", "--no-bank", "--no-progress", "--threads", jobs > 1 ? "1" : "\(session.threads)",
+            ]
         for (name, path) in [("stdout", job.result + ".part"), ("stderr", job.folder + "/messages.txt")] {
-            FileManager.default.createFile(atPath: path, contents: nil)
+            _ = FileManager.default.createFile(atPath: path, contents: nil)
             let handle = FileHandle(forWritingAtPath: path)
             if name == "stdout" { process.standardOutput = handle } else { process.standardError = handle }
         }
