@@ -8,18 +8,19 @@ INTEROP := .build/interop
 
 PREFIX ?= /usr/local
 
-.PHONY: help install setup build quickstart test test-release crash bench study interop docs format lint clean
+.PHONY: help install setup build quickstart test test-release crash bench study interop docs format lint clean study-cil
 
 help:
 	@echo "setup       install the system packages (Debian, Ubuntu)"
 	@echo "build       build .build/release/lorabank"
 	@echo "install     build, and install the program, its manual page and completions below PREFIX"
-	@echo "quickstart  setup, build, and the main job on the starter adapters; writes quickstart/report.html"
+	@echo "quickstart  setup, build, and the main job on real digits; writes quickstart/report.html"
 	@echo "test        the whole test suite"
 	@echo "test-release  the numeric suites on optimised code, as it ships"
 	@echo "crash       kill imports and merges 100 times and check the bank each time"
 	@echo "bench       benchmarks as JSON"
 	@echo "study       merges and evaluations on reference data; writes docs/results.md"
+	@echo "study-cil   class-incremental studies on real data, resumable; writes docs/results/cil.md"
 	@echo "interop     load merged exports with the peft library and compare the updates"
 	@echo "docs        write docs/commands.md and docs/errors.md from the program"
 	@echo "format      rewrite the sources in the house style;  lint: check it"
@@ -88,6 +89,11 @@ study: build
 	@[ -f $(MINILM)/model.safetensors ] || python3 $(SHARED)/tools/get_minilm.py $(MINILM) || \
 		echo "MiniLM is missing: the text study is left out" >&2
 	python3 scripts/study.py $(RELEASE) $(SHARED) docs/results.md $$([ -f $(MINILM)/model.safetensors ] && echo $(MINILM))
+
+SEEDS ?= 5
+JOBS ?= 2
+study-cil: build
+	scripts/study_cil.sh $(RELEASE) $(SHARED) $(MINILM) $(SEEDS) $(JOBS)
 
 format:
 	swift format -i -r Sources Tests Package.swift

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The main job on the starter adapters, with the ordinary commands. Each is printed before it runs, so that it can be
+# The main job on real handwritten digits, with the ordinary commands. Each is printed before it runs, so that it can be
 # copied. Writes everything below quickstart/, which is made anew each time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,22 +22,44 @@ run() {
 export LORABANK_BANK="$out/bank"
 printf '$ export LORABANK_BANK=%s/bank\n' "$out"
 
+# 1  A bank, the frozen backbone that ships (pre-trained on random strokes), and the digits.
 run init "$out/bank"
-run import bank/starter/adapters --tag set=starter
-run list --tag set=starter
-run inspect mnist-01 mnist-23 mnist-45 mnist-67 mnist-89
-run approve tag:set=starter --reason "shipped with the program; inspection is clean"
-run compare tag:set=starter
+run backbone import bank/starter/backbone --name starter
+run data import bank/starter/data --name starter
 
+# 2  Train: one adapter per pair of digits, and two sequential baselines. The engine enters them into the bank.
+run cil run recipes/cil/independent.yaml --run "$out/runs/digits"
+run cil run recipes/cil/single.yaml --run "$out/runs/single"
+run cil run recipes/cil/chain.yaml --run "$out/runs/chain"
+run list --tag run=digits-s0
+run inspect tag:run=digits-s0
+run compare tag:run=digits-s0
+
+# 3  Merge the five adapters by several recipes.
 for recipe in linear ties tsv_m pam_delta; do
-    run merge "recipes/merge/$recipe.yaml" --name "digits-$recipe" --tag set=merged
+    run merge "recipes/merge/$recipe.yaml" --set "models[0].model=tag:run=digits-s0" --name "digits-$recipe" \
+        --tag set=merged
 done
-run list --tag set=merged
+run approve tag:set=merged --reason "made from adapters trained here; inspection is clean"
 run show digits-tsv_m
-run compare tag:set=merged
+
+# 4  Evaluate: the backbone, each adapter, each merge, the sequential baselines; one head of class means for all.
+run eval tag:run=digits-s0 tag:set=merged single-s0-fast-4 chain-s0-slow-4 --backbone \
+    --suite recipes/suites/starter-digits.yaml
+
+# 5  A router over the five adapters, trained on 200 images, against its baselines.
+if [ -f recipes/router/starter-digits.yaml ]; then
+    run router train recipes/router/starter-digits.yaml --run "$out/runs/router" \
+        --set train.regime=plug-and-play --set 'experts=["tag:run=digits-s0"]' --set train.samples=200 \
+        --set 'domains={task0: "tag:task=0", task1: "tag:task=1", task2: "tag:task=2", task3: "tag:task=3", task4: "tag:task=4"}'
+fi
+
+# 6  Take it away, and look at it.
 run export digits-tsv_m --to "$out/digits-tsv_m"
 run check --read-data
 run audit verify
-run report --to "$out/report.html" --title "Five digit adapters, four merges"
+for name in digits single chain; do run cil report "$out/runs/$name"; done
+run report tag:run=digits-s0 tag:set=merged --to "$out/report.html" --title "Five digit adapters, four merges"
 
-printf '\nThe page %s/report.html shows all of this; %s/digits-tsv_m is a PEFT folder.\n' "$out" "$out"
+printf '\n%s/report.html shows the adapters, %s/runs/chain/report.html a run; %s/digits-tsv_m is a PEFT folder.\n' \
+    "$out" "$out" "$out"

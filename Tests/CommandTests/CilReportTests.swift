@@ -95,4 +95,16 @@ enum SampleRun {
         #expect(difference?["clear"]?.bool == false)
         #expect(FileManager.default.fileExists(atPath: run + "/report.html"))
     }
+
+    @Test func `every configuration that ships is read`() throws {
+        let scratch = try Scratch(bank: false)
+        let folder = Tool.package + "/recipes/cil"
+        for place in [folder, folder + "/study"] {
+            for name in try FileManager.default.contentsOfDirectory(atPath: place).sorted()
+            where name.hasSuffix(".yaml") {
+                let outcome = try scratch.run("cil", "run", "\(place)/\(name)", "--run", "out", "--dry-run")
+                #expect(outcome.status == 0, "\(name): \(outcome.errors)")
+            }
+        }
+    }
 }

@@ -41,6 +41,7 @@ public enum StudyPreset: String, Sendable, CaseIterable {
                     StudySetting("first-task", ["structure=single", "first_task_only=true"]),
                     StudySetting("single", ["structure=single"]),
                     StudySetting("single-ema", ["structure=single-ema"]),
+                    StudySetting("independent", ["structure=independent"]),
                 ]
                 + rules.map { StudySetting("chain/\($0)", ["structure=chain", "consolidation.rule=\($0)"]) }
                 + [
