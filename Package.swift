@@ -142,6 +142,12 @@ let package = Package(
                 "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics", "Digests",
             ]),
         .testTarget(
+            name: "RoutingTests",
+            dependencies: [
+                "Routing", "Settings", "Evaluation", "Training", "Networks", "Merging", "Adapters", "WeightFiles",
+                "LinearAlgebra", "Tensors", "Diagnostics", "Digests",
+            ]),
+        .testTarget(
             name: "NetworksTests",
             dependencies: ["Networks", "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics"],
             resources: [.copy("Fixtures")]),
