@@ -113,16 +113,16 @@ import Testing
                 var options = RouterOptions()
                 (options.kind, options.bias, options.hidden) = (kind, kind != .cosine, 5)
                 let network = RouterNetwork(
-                    id: "r", options: options, norm: norm, inputs: 19, outputs: 3,
+                    id: "r", options: options, norm: norm, inputs: 7, outputs: 3,
                     owners: kind == .prototypes ? [0, 0, 1, 2, 2] : nil, offset: 2)
                 var parameters: [Double] = Noise.numbers(network.count + 2, seed: 41)
-                let x: [Double] = Noise.numbers(19, seed: 42)
+                let x: [Double] = Noise.numbers(7, seed: 42)
                 let slope: [Double] = Noise.numbers(3, seed: 43)
                 let unitSlope: [Double] = Noise.numbers(network.units, seed: 44)
                 func run(_ parameters: [Double], _ x: [Double]) -> (x: [Double], u: [Double], z: [Double]) {
                     var x = x
                     var (u, z) = (Array(repeating: 0.0, count: network.units), Array(repeating: 0.0, count: 3))
-                    RowNorm.forward(norm, &x, count: 19)
+                    RowNorm.forward(norm, &x, count: 7)
                     network.forward(parameters, x, units: &u, scores: &z)
                     return (x, u, z)
                 }
@@ -133,10 +133,10 @@ import Testing
                 }
                 let (normed, u, z) = run(parameters, x)
                 var gradient = Array(repeating: 0.0, count: parameters.count)
-                var dx = Array(repeating: 0.0, count: 19)
+                var dx = Array(repeating: 0.0, count: 7)
                 network.backward(
                     parameters, normed, units: u, scores: z, dz: slope, du: unitSlope, gradient: &gradient, dx: &dx)
-                RowNorm.backward(norm, x, gradient: &dx, count: 19)
+                RowNorm.backward(norm, x, gradient: &dx, count: 7)
                 #expect(relativeError(gradient, numericGradient(parameters) { loss($0, x) }) < 1e-6, "\(kind) \(norm)")
                 let fixed = parameters
                 #expect(relativeError(dx, numericGradient(x) { loss(fixed, $0) }) < 1e-6, "\(kind) \(norm) input")

@@ -41,7 +41,9 @@ import Testing
         let expected = try mixture.backbone.hiddenStates(mixture.input, mix: single)
         let mix = try AdapterMix(copies, on: mixture.backbone.description)
         let model = try mixture.model(RouterOptions())
-        for routing in [RoutingOptions(mode: .topk, k: 1), RoutingOptions(mode: .topk, k: 2), RoutingOptions(mode: .soft)] {
+        for routing in [
+            RoutingOptions(mode: .topk, k: 1), RoutingOptions(mode: .topk, k: 2), RoutingOptions(mode: .soft),
+        ] {
             #expect(relativeError(try Self.output(mixture, mix, model, routing), expected) < 1e-12)
         }
     }
@@ -158,7 +160,9 @@ import Testing
     ) -> [Double] {
         let network = model.networks[index]
         var mean = [Double](repeating: 0, count: rows.width)
-        for row in range { for i in mean.indices { mean[i] += rows.input[row * rows.stride + i] / Double(range.count) } }
+        for row in range {
+            for i in mean.indices { mean[i] += rows.input[row * rows.stride + i] / Double(range.count) }
+        }
         if network.norm == .rms {
             let square = mean.reduce(0) { $0 + $1 * $1 } / Double(mean.count) + 1e-6
             mean = mean.map { $0 / square.squareRoot() }

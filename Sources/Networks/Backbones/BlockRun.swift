@@ -222,12 +222,22 @@ extension BlockRun {
         guard let mix = plan.mix, let packed = mix.group(layer: layer, group) else { return }
         let mark = scratch.mark
         defer { scratch.release(to: mark) }
+        if mix.plan == .gather, !recorded {
+            addGathered(
+                packed, x, stride: stride, coefficients: coefficients(packed, mix, x, stride: stride, arena: scratch),
+                into: y, outputs: linear.outputs)
+            return
+        }
         let arena = recorded ? tape : scratch
         let h = arena.take(rows * packed.rank)
         for part in packed.inputParts where isActive(part.slot) {
             part.a.multiply(rows: rows, x, ldx: stride, into: h + part.columns.lowerBound, ldy: packed.rank)
         }
         let coefficients = coefficients(packed, mix, x, stride: stride, arena: arena)
+        if mix.plan == .hybrid, !recorded {
+            addHybrid(packed, h, coefficients: coefficients, into: y, outputs: linear.outputs)
+            return
+        }
         let scaled = scratch.take(rows * packed.rank)
         clearInactive(packed, h)
         packed.runs.withUnsafeBufferPointer {

@@ -75,8 +75,11 @@ extension Backbone {
 }
 
 /// Chooses a token from logits.
-enum Sampler {
-    static func choose(_ logits: [Double], _ options: GenerationOptions, index: Int) -> Int32 {
+public enum Sampler {
+    /// - Parameters:
+    ///   - logits: one number per token.
+    ///   - index: how many tokens were chosen before.
+    public static func choose(_ logits: [Double], _ options: GenerationOptions, index: Int) -> Int32 {
         let order = logits.indices.sorted { (-logits[$0], $0) < (-logits[$1], $1) }
         guard options.temperature > 0, let best = order.first else { return Int32(order.first ?? 0) }
         let candidates = order.prefix(max(1, options.topK ?? order.count))

@@ -17,6 +17,11 @@ public final class AdapterMix<S: NetworkScalar>: @unchecked Sendable {
         /// One product per slot; a slot whose coefficients are zero for a whole block of samples costs nothing there
         /// (the reference's `segment`): best when each sample uses few of many slots and samples are sorted by slot.
         case separate
+        /// One product per slot over the rows that use it, gathered: best for few of many slots with coefficients that
+        /// differ from row to row. Recorded passes run as `separate`.
+        case gather
+        /// One product for all A, gathered rows for B. Recorded passes run as `separate` with one product for A.
+        case hybrid
     }
 
     public let slots: [LoRASlot<S>]
@@ -61,8 +66,8 @@ public final class AdapterMix<S: NetworkScalar>: @unchecked Sendable {
             let group = backbone.groups[place % backbone.groups.count]
             return PackedGroup(
                 point: RoutingPoint(layer: place / backbone.groups.count, group: group.index, inputs: group.inputs),
-                group: group, pairs: list, trainable: flags, slots: slots.count, separate: plan == .separate,
-                perSite: perSite, gradientCount: &count)
+                group: group, pairs: list, trainable: flags, slots: slots.count, separate: plan != .packed,
+                joinsInputs: plan == .hybrid, perSite: perSite, gradientCount: &count)
         }
         gradientCount = count
         refresh()

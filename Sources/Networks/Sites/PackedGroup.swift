@@ -55,11 +55,12 @@ final class PackedGroup<S: NetworkScalar>: @unchecked Sendable {
     /// - Parameters:
     ///   - pairs: every pair on this linear with its slot.
     ///   - separate: one product per slot instead of one for all.
+    ///   - joinsInputs: one product for all A even then.
     ///   - perSite: coefficients differ between the sites of the linear.
     ///   - gradientCount: grows by the room that trained pairs need.
     init(
         point: RoutingPoint, group: SiteGroup, pairs: [(slot: Int, pair: LoRAPair)], trainable: [Bool], slots: Int,
-        separate: Bool, perSite: Bool, gradientCount: inout Int
+        separate: Bool, joinsInputs: Bool, perSite: Bool, gradientCount: inout Int
     ) {
         self.point = point
         outputs = group.outputs
@@ -110,7 +111,7 @@ final class PackedGroup<S: NetworkScalar>: @unchecked Sendable {
                 first: $0.columns.lowerBound, count: $0.columns.count, coefficient: $0.coefficient,
                 scale: S($0.pair.scale))
         }
-        inputParts = Self.inputParts(of: parts, inputs: group.inputs, rank: column, separate: separate)
+        inputParts = Self.inputParts(of: parts, inputs: group.inputs, rank: column, separate: separate && !joinsInputs)
     }
 
     private static func inputParts(of parts: [Part], inputs: Int, rank: Int, separate: Bool) -> [InputPart] {

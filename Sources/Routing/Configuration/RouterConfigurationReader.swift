@@ -151,7 +151,7 @@ private struct RouterFields {
         try fields.refuseUnknown(
             known: [
                 "kind", "scope", "granularity", "bias", "norm", "temperature", "init", "gain", "hidden", "nullExpert",
-                "coverage", "detachInput", "layer",
+                "coverage", "detachInput", "layer", "headSamples",
             ], hints: ["null_expert": "did you mean 'nullExpert'?", "tau": "did you mean 'temperature'?"])
         options.kind = try fields.choice("kind", of: RouterOptions.Kind.self)?.value ?? options.kind
         options.scope = try fields.choice("scope", of: RouterOptions.Scope.self)?.value ?? options.scope
@@ -161,6 +161,8 @@ private struct RouterFields {
         options.norm = try fields.choice("norm", of: RouterOptions.Norm.self)?.value
         options.temperature = try fields.positive("temperature") ?? options.temperature
         options.gain = try fields.positive("gain") ?? options.gain
+        options.headSamples =
+            try fields.double("headSamples", in: 0...Double.greatestFiniteMagnitude) ?? options.headSamples
         options.hidden = try fields.integer("hidden", in: 1...1 << 16)?.value ?? options.hidden
         options.nullExpert = try fields.bool("nullExpert")?.value ?? false
         options.coverage = try fields.choice("coverage", of: RouterOptions.Coverage.self)?.value ?? options.coverage

@@ -30,13 +30,35 @@ public enum ExecutionPlan: String, Sendable, CaseIterable {
 
     /// The mix for weights [samples, experts] that hold for whole samples: one product per expert when samples use at
     /// most half of the experts. The choice looks at the largest number in use, so it fits every sample.
-    static func mix(for weights: [Float], _ experts: RoutedExperts) -> AdapterMix<Float> {
+    static func mix(
+        for weights: [Float], _ experts: RoutedExperts, _ plan: ExecutionPlan
+    ) throws -> AdapterMix<Float> {
+        if let chosen = plan.arrangement { return try experts.mix(plan: chosen) }
         let count = experts.count
-        guard count > 0 else { return experts.packed }
         var most = 0
         for start in stride(from: 0, to: weights.count, by: count) {
             most = max(most, weights[start..<start + count].reduce(0) { $0 + ($1 == 0 ? 0 : 1) })
         }
         return 2 * most > count ? experts.packed : experts.separate
+    }
+
+    /// The arrangement for weights that differ from token to token.
+    static func rowPlan(_ subject: RoutingSubject, _ experts: RoutedExperts) -> AdapterMix<Float>.Plan {
+        if let chosen = subject.plan.arrangement { return chosen }
+        let automatic = automatic(
+            rank: experts.widestRank, active: subject.active ?? experts.count, experts: experts.count, rows: 1 << 10,
+            perSample: false)
+        return automatic.arrangement ?? .packed
+    }
+
+    /// nil: to be chosen.
+    private var arrangement: AdapterMix<Float>.Plan? {
+        switch self {
+        case .auto: nil
+        case .dense: .packed
+        case .gather: .gather
+        case .hybrid: .hybrid
+        case .segment: .separate
+        }
     }
 }

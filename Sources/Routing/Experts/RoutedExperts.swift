@@ -65,8 +65,16 @@ public final class RoutedExperts: Sendable {
     public func mix(
         plan: AdapterMix<Float>.Plan = .packed, perSite: Bool = false, trainable: Set<Int> = []
     ) throws -> AdapterMix<Float> {
-        if !perSite, trainable.isEmpty { return plan == .packed ? packed : separate }
+        if !perSite, trainable.isEmpty, plan == .packed { return packed }
+        if !perSite, trainable.isEmpty, plan == .separate { return separate }
         return try AdapterMix(slots, on: backbone.description, trainable: trainable, plan: plan, perSite: perSite)
+    }
+
+    /// The largest sum of ranks at one linear.
+    public var widestRank: Int {
+        var sums: [SiteID: Int] = [:]
+        for slot in slots { for pair in slot.pairs { sums[pair.site, default: 0] += pair.rank } }
+        return sums.values.max() ?? 0
     }
 
     /// The expert of this name, or of this `name@version`.

@@ -15,7 +15,8 @@ enum SetupDocument {
             .init("kind", .string(o.kind.rawValue)), .init("scope", .string(o.scope.rawValue)),
             .init("granularity", .string(o.granularity.rawValue)), .init("bias", .bool(o.bias)),
             .init("temperature", .double(o.temperature)), .init("init", .string(o.initialisation.rawValue)),
-            .init("gain", .double(o.gain)), .init("hidden", .integer(o.hidden)),
+            .init("gain", .double(o.gain)), .init("headSamples", .double(o.headSamples)),
+            .init("hidden", .integer(o.hidden)),
             .init("nullExpert", .bool(o.nullExpert)), .init("coverage", .string(o.coverage.rawValue)),
             .init("detachInput", .bool(o.detachInput)),
         ]

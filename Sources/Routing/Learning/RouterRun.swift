@@ -23,6 +23,9 @@ struct RouterRun {
     ) throws -> [Double] {
         try initialise(model, train)
         let steps = try makeSteps(model)
+        let experts = learnsExperts ? ExpertLearning(evaluation, setup) : nil
+        let siteSteps = steps as? SiteSteps
+        if let siteSteps { experts?.restart(siteSteps) }
         let last = until ?? total
         let terms = setup.loss.terms
         let every = max(1, setup.training.evaluateEvery ?? (total + 4) / 5)
@@ -37,14 +40,20 @@ struct RouterRun {
         let held = validation.isEmpty ? nil : try evaluation.encode(data.samples.labelled.selecting(validation))
         let batches = BatchOrder.batches(
             train, size: setup.training.batch, steps: last, seed: setup.training.seed, stage: "fold \(fold)")
-        var best = (record: ValidationRecord?.none, values: model.values)
+        var best = (record: ValidationRecord?.none, values: model.values, experts: experts?.values)
         for (step, batch) in batches.enumerated() {
             if isCancelled() { throw CancellationError() }
             let coefficients = terms.map { $0.coefficient(at: step, of: total) }
-            let values = try steps.step(batch, coefficients: coefficients, mode: mode(at: step))
+            var values = try steps.step(batch, coefficients: coefficients, mode: mode(at: step))
             let norm = clip(group)
             let rate = schedule.rate(at: step)
             optimizer.step(learningRate: rate)
+            if let experts, let siteSteps {
+                let share = setup.training.learningRate > 0 ? rate / setup.training.learningRate : 0
+                let distance = experts.step(siteSteps, rate: share, preserving: true)
+                values.append(
+                    LossRecord.Term(name: "preserve", value: distance, coefficient: setup.loss.beta))
+            }
             log.steps.append(
                 LossRecord(
                     stage: fold < 0 ? "refit" : "fold \(fold)", step: step + 1, learningRate: rate,
@@ -54,15 +63,20 @@ struct RouterRun {
             let record = try validate(model, held, fold: fold, step: step + 1)
             log.validations.append(record)
             if best.record.map({ (record.correct, -record.loss) > ($0.correct, -$0.loss) }) ?? true {
-                best = (record, model.values)
+                best = (record, model.values, experts?.values)
             }
         }
-        return best.record == nil ? model.values : best.values
+        guard best.record != nil else { return model.values }
+        if let experts, let values = best.experts { experts.values = values }
+        return best.values
     }
 
     private func clip(_ group: ParameterGroup<Double>) -> Double {
         GradientClipping.clip([group], to: setup.training.clip > 0 ? setup.training.clip : .infinity)
     }
+
+    /// Experts move too.
+    private var learnsExperts: Bool { setup.training.regime == .joint && setup.training.stageTwo == .both }
 
     /// The last part of the steps may close the gap between dense training and sparse use.
     private func mode(at step: Int) -> RoutingOptions.Mode {
@@ -72,7 +86,11 @@ struct RouterRun {
 
     private func makeSteps(_ model: RouterModel) throws -> any RouterSteps {
         if let cache { return try GlobalSteps(model, evaluation, data, cache: cache, setup: setup) }
-        return try SiteSteps(model, evaluation, data, setup: setup)
+        let steps = try SiteSteps(
+            model, evaluation, data, setup: setup,
+            trainable: learnsExperts ? Set(0..<evaluation.experts.count) : [])
+        steps.learnsExperts = learnsExperts
+        return steps
     }
 
     private func initialise(_ model: RouterModel, _ train: [Int]) throws {
@@ -82,13 +100,23 @@ struct RouterRun {
                 return cache.means(
                     (0..<model.outputs).map { expert in train.filter { data.domains[$0] == expert } })
             }
-            let means = cache.means(
-                model.unitClasses.indices.map { unit in train.filter { data.units[$0] == unit } })
-            return means.enumerated().map { unit, mean in mean ?? headRow(model.unitClasses[unit]) }
+            let groups = model.unitClasses.indices.map { unit in train.filter { data.units[$0] == unit } }
+            return zip(cache.means(groups), groups).enumerated().map { unit, found in
+                blended(found.0, count: found.1.count, with: headRow(model.unitClasses[unit]))
+            }
         }
     }
 
-    /// Where a class has no sample, the head's row stands for it: both live in the space of the features.
+    /// The mean of a class's samples and the head's row, which counts as some samples: both live in the space of the
+    /// features, and where samples are few the row knows more than they do.
+    private func blended(_ mean: [Double]?, count: Int, with row: [Double]?) -> [Double]? {
+        guard let row else { return mean }
+        guard let mean else { return row }
+        let weight = setup.router.headSamples
+        let total = Double(count) + weight
+        return zip(mean, row).map { (Double(count) * $0 + weight * $1) / total }
+    }
+
     private func headRow(_ label: Int?) -> [Double]? {
         guard let label, let head = evaluation.head as? LinearHead else { return nil }
         let row = head.weight.elements[label * head.width..<(label + 1) * head.width].map(Double.init)

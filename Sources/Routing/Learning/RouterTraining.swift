@@ -83,7 +83,7 @@ public struct RouterTraining {
         }?.step ?? 0
     }
 
-    private func checkSettings(_ samples: LabelledSamples) throws {
+    func checkSettings(_ samples: LabelledSamples) throws {
         let options = setup.training
         let outputs = evaluation.experts.count + (setup.router.nullExpert ? 1 : 0)
         if options.mode == .topk, setup.routing.active(of: outputs) == 1 {

@@ -29,7 +29,8 @@ public struct TrainedRouter: Sendable {
     public func subject(_ routing: RoutingOptions? = nil) -> RoutingSubject {
         let routing = routing ?? setup.routing
         return RoutingSubject(
-            label: "router:" + routing.label(experts: model.outputs), kind: kind(routing), perSite: model.isPerSite)
+            label: "router:" + routing.label(experts: model.outputs), kind: kind(routing), perSite: model.isPerSite,
+            active: routing.mode.isSparse && routing.topP == nil ? routing.active(of: model.outputs) : nil)
     }
 
     private func kind(_ routing: RoutingOptions) -> RoutingSubject.Kind {

@@ -62,6 +62,9 @@ public struct RouterOptions: Sendable, Hashable {
     public var initialisation = Initialisation.normal
     /// What the initial rows of `arrow` and `means` are multiplied by; κ of `cosine`.
     public var gain = 10.0
+    /// For `means` of `prototypes`: as how many samples the head's row of a class counts; classes without samples start
+    /// from that row in any case.
+    public var headSamples = 3.0
     /// Width of the hidden layer of `mlp`.
     public var hidden = 64
     /// One more expert that changes nothing.

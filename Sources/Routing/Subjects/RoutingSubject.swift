@@ -24,8 +24,13 @@ public struct RoutingSubject: Sendable {
     public var kind: Kind
     /// The router gives weights for every site of a linear (q, k, v) of its own.
     public var perSite: Bool
+    /// Experts with weight per token, where it is known: what the choice of a plan goes by.
+    public var active: Int?
+    /// How products are arranged; results agree to rounding.
+    public var plan = ExecutionPlan.auto
 
-    public init(label: String, kind: Kind, perSite: Bool = false) {
+    public init(label: String, kind: Kind, perSite: Bool = false, active: Int? = nil) {
+        self.active = active
         self.label = label
         self.kind = kind
         self.perSite = perSite

@@ -32,18 +32,20 @@ struct SubjectPass {
             (mix, table) = (nil, nil)
         case .constant(let weights):
             let table = (0..<samples.count).flatMap { _ in weights }
-            (backbone, mix, self.table) = (experts.backbone, ExecutionPlan.mix(for: weights, experts), table)
+            (backbone, mix, self.table) = (
+                experts.backbone, try ExecutionPlan.mix(for: weights, experts, subject.plan), table
+            )
         case .given(let weights):
             (backbone, mix, table) = (
-                experts.backbone, ExecutionPlan.mix(for: weights.elements, experts), weights.elements
+                experts.backbone, try ExecutionPlan.mix(for: weights.elements, experts, subject.plan), weights.elements
             )
         case .router:
             (backbone, table) = (experts.backbone, nil)
-            mix = try experts.mix(perSite: subject.perSite)
+            mix = try experts.mix(plan: ExecutionPlan.rowPlan(subject, experts), perSite: subject.perSite)
         case .frozen(let router):
             let found = try Self.frozenWeights(router, evaluation, samples)
             (backbone, table) = (experts.backbone, found)
-            mix = found.map { ExecutionPlan.mix(for: $0, experts) } ?? experts.packed
+            mix = try found.map { try ExecutionPlan.mix(for: $0, experts, subject.plan) } ?? experts.packed
         }
         if let table, table.count != samples.count * experts.count {
             throw Failure(

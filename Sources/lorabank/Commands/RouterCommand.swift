@@ -75,6 +75,8 @@ struct RouterEval: BankCommand {
         name: .customLong("suite-set"), parsing: .unconditionalSingleValue,
         help: ArgumentHelp("Override a key of the suite. Repeatable.", valueName: "key=value"))
     var suiteSettings: [String] = []
+    @Option(help: "How the experts' products are arranged: auto, dense, gather, hybrid, segment.")
+    var plan = "auto"
     @Flag(name: .customLong("allow-unapproved"), help: "Use pending adapters under the policy strict (recorded).")
     var allowUnapproved = false
     @OptionGroup(title: "Global options") var global: GlobalOptions
@@ -83,7 +85,7 @@ struct RouterEval: BankCommand {
         let work = RouterWork(session: session, allowUnapproved: allowUnapproved)
         let outcome = try work.evaluate(
             router, suite: suite, overrides: settings.map { try SettingOverride($0) },
-            suiteOverrides: suiteSettings.map { try SettingOverride($0) })
+            suiteOverrides: suiteSettings.map { try SettingOverride($0) }, plan: plan)
         session.result(outcome.document) { outcome.text(session) }
     }
 }

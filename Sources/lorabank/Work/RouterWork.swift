@@ -28,22 +28,26 @@ final class RouterWork {
         var configuration = try RouterConfigurationReader.read(path: path, overrides: overrides)
         configuration.setup.training.allowMissing = allowMissing
         let output = try run.map { try AtomicFolder(path: $0) }
-        let suitePath = configuration.resolved(configuration.suite.value)
+        let suitePath = URL(fileURLWithPath: configuration.resolved(configuration.suite.value)).standardizedFileURL.path
         let suite = try SuiteReader.read(path: suitePath, overrides: suiteOverrides)
         let loaded = try LoadedSuite(suite, resources: SessionResources(session))
-        let experts = try experts(of: configuration, on: loaded.backbone)
-        let evaluation = try RoutedEvaluation(loaded, experts: experts, threads: session.threads)
+        var experts = try experts(of: configuration, on: loaded)
+        var evaluation = try RoutedEvaluation(loaded, experts: experts, threads: session.threads)
         let tasks = try tasks(of: configuration, experts, loaded)
         let samples = try trainingSamples(configuration, loaded)
         let router = try Interruption.cooperatively {
-            try RouterTraining(evaluation, setup: configuration.setup, tasks: tasks).run(
-                TrainSplit(samples), progress: session.progress, isCancelled: { Interruption.isRequested })
+            try trained(configuration, evaluation, tasks, TrainSplit(samples))
+        }
+        if configuration.setup.training.regime == .joint {
+            experts = try experts.retrained()
+            evaluation = try RoutedEvaluation(loaded, experts: experts, threads: session.threads)
         }
         var outcome = RouterOutcome(
             name: configuration.name, router: router, experts: experts.ids, taskNames: loaded.taskNames,
             suite: suite.name, samples: samples.count)
         if evaluates { outcome.table = try table(evaluation, router) }
         guard let output else { return outcome }
+        if configuration.setup.training.regime == .joint { try write(experts, into: output) }
         var provenance = RouterFile.Provenance(
             name: configuration.name, suite: suitePath, dataDigest: samples.contentHash.hex, samples: samples.count,
             references: references(experts, configuration), createdAt: Timestamp.now())
@@ -54,6 +58,19 @@ final class RouterWork {
         try output.commit()
         outcome.folder = run
         return outcome
+    }
+
+    private func trained(
+        _ configuration: RouterConfiguration, _ evaluation: RoutedEvaluation, _ tasks: ExpertTasks,
+        _ samples: TrainSplit
+    ) throws -> TrainedRouter {
+        let isCancelled = { Interruption.isRequested }
+        if configuration.setup.training.regime == .joint {
+            return try JointTraining(evaluation, setup: configuration.setup, tasks: tasks).run(
+                samples, progress: session.progress, isCancelled: isCancelled)
+        }
+        return try RouterTraining(evaluation, setup: configuration.setup, tasks: tasks).run(
+            samples, progress: session.progress, isCancelled: isCancelled)
     }
 
     private func trainingSamples(
@@ -67,7 +84,26 @@ final class RouterWork {
 
     // MARK: Experts
 
-    private func experts(of configuration: RouterConfiguration, on backbone: Backbone<Float>) throws -> RoutedExperts {
+    /// Experts that the training made or changed, as PEFT folders beside the router.
+    private func write(_ experts: RoutedExperts, into output: AtomicFolder) throws {
+        for expert in experts.experts {
+            let folder = output.file("experts/" + expert.name)
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            try PEFTWriter.write(expert.adapter, into: folder)
+        }
+    }
+
+    private func experts(of configuration: RouterConfiguration, on loaded: LoadedSuite) throws -> RoutedExperts {
+        if let new = configuration.newExperts {
+            guard configuration.setup.training.regime == .joint else {
+                throw Failure(
+                    .recipeBadParameter, "new experts have to be trained: their updates are zero",
+                    path: configuration.path,
+                    place: "experts.new", hint: "add train: { regime: joint }")
+            }
+            return try RoutedExperts(
+                new, tasks: loaded.taskNames, on: loaded.backbone, seed: configuration.setup.training.seed)
+        }
         let library = try session.library(allowUnapproved: allowUnapproved)
         var found: [NamedAdapter] = []
         for reference in configuration.experts {
@@ -79,7 +115,7 @@ final class RouterWork {
             }
         }
         noteUse(of: found)
-        return try RoutedExperts(found, on: backbone)
+        return try RoutedExperts(found, on: loaded.backbone)
     }
 
     private func noteUse(of adapters: [NamedAdapter]) {
@@ -94,6 +130,7 @@ final class RouterWork {
     /// How each expert is found again: by name in the bank, else by path.
     private func references(_ experts: RoutedExperts, _ configuration: RouterConfiguration) -> [String] {
         experts.experts.map { expert in
+            if configuration.setup.training.regime == .joint { return "path:experts/" + expert.name }
             if expert.version != nil { return expert.id }
             let text = expert.reference.hasPrefix("path:") ? String(expert.reference.dropFirst(5)) : expert.reference
             return "path:" + URL(fileURLWithPath: configuration.resolved(text)).standardizedFileURL.path
@@ -139,8 +176,14 @@ final class RouterWork {
 
     /// - Parameter folder: of the router.
     func evaluate(
-        _ folder: String, suite path: String?, overrides: [SettingOverride], suiteOverrides: [SettingOverride]
+        _ folder: String, suite path: String?, overrides: [SettingOverride], suiteOverrides: [SettingOverride],
+        plan name: String
     ) throws -> RouterOutcome {
+        guard let plan = ExecutionPlan(rawValue: name) else {
+            throw Failure(
+                .usageBadArgument, "there is no plan '\(name)'", place: "--plan",
+                hint: "plans: " + ExecutionPlan.allCases.map(\.rawValue).joined(separator: ", "))
+        }
         let file = try RouterFile(folder: folder, overrides: overrides)
         guard let suitePath = path ?? file.document["suite"]?.string else {
             throw Failure(.routerBadFile, "the router names no suite", path: folder, hint: "name one with --suite")
@@ -157,16 +200,20 @@ final class RouterWork {
             samples: file.document["data"]?["samples"]?.integer ?? 0)
         outcome.identity = file.identity
         outcome.folder = folder
-        outcome.table = try table(evaluation, router)
+        outcome.table = try table(evaluation, router, plan)
         return outcome
     }
 
     /// The router in its modes, the backbone and the expert of each sample's task, on the suite's samples.
-    private func table(_ evaluation: RoutedEvaluation, _ router: TrainedRouter) throws -> RouterTable {
+    private func table(
+        _ evaluation: RoutedEvaluation, _ router: TrainedRouter, _ plan: ExecutionPlan = .auto
+    ) throws -> RouterTable {
         let samples = try evaluation.encode(evaluation.loaded.samples())
         return try Interruption.cooperatively {
             let found = try RouterTable.subjects(router, evaluation, samples).map { subject in
-                try evaluation.predictions(
+                var subject = subject
+                subject.plan = plan
+                return try evaluation.predictions(
                     subject, samples, progress: session.progress, isCancelled: { Interruption.isRequested })
             }
             return RouterTable(
