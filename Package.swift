@@ -66,7 +66,8 @@ let package = Package(
         .target(
             name: "Training",
             dependencies: [
-                "Networks", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics", "Digests", "CPNG", "CTurboJPEG",
+                "Settings", "Networks", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics", "Digests", "CPNG",
+                "CTurboJPEG",
             ], swiftSettings: vector),
         .target(
             name: "Evaluation",
@@ -127,7 +128,7 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         .testTarget(
             name: "TrainingTests",
-            dependencies: ["Training", "Networks", "WeightFiles", "Tensors", "Diagnostics", "Digests"],
+            dependencies: ["Training", "Settings", "Networks", "WeightFiles", "Tensors", "Diagnostics", "Digests"],
             resources: [.copy("Fixtures")]),
         .testTarget(
             name: "EvaluationTests",

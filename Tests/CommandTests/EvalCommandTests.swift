@@ -53,6 +53,49 @@ import WeightFiles
         #expect(table.output.contains("task1"))
     }
 
+    @Test func `the starter backbone and its data go by their names, with and without a bank`() throws {
+        for scratch in [try Scratch(bank: false), try Scratch()] {
+            let shown = try scratch.json("backbone", "show", "starter")
+            #expect(shown["backbone"]?["input"]?.string == "images 1×8×8")
+            let data = try scratch.json("data", "show", "optdigits")
+            #expect(data["data"]?["splits"]?["test"]?.integer == 359)
+            try write(
+                scratch, "starter.yaml",
+                """
+                name: starter
+                backbone: starter
+                data: { path: starter-digits }
+                head: { ncm: train }
+                """)
+            let document = try scratch.json("eval", "--suite", "starter.yaml")
+            #expect(try #require(document["results"]?[0]?["acc_global"]?.double) > 0.7)
+        }
+    }
+
+    @Test func `pretrain makes a backbone, goes on after an interruption, and says what is wrong`() throws {
+        let scratch = try Scratch(bank: false)
+        try write(
+            scratch, "tiny.yaml",
+            """
+            name: tiny
+            image: { side: 8, levels: 16 }
+            model: { patch: 4, width: 8, depth: 1, heads: 1, mlp_ratio: 1 }
+            glyphs: { classes: 4 }
+            train: { steps: 6, batch: 8 }
+            probe: [\(Tool.package)/bank/starter/data]
+            """)
+        let document = try scratch.json("backbone", "pretrain", "tiny.yaml", "--to", "out/tiny")
+        #expect(document["schema"]?.string == "lorabank.pretrain/1")
+        #expect(document["steps"]?.integer == 6)
+        #expect(document["probes"]?[0]?["test"]?.integer == 359)
+        #expect(try scratch.succeed("backbone", "show", "out/tiny").output.contains("images 1×8×8"))
+        let again = try scratch.run("backbone", "pretrain", "tiny.yaml", "--to", "out/tiny")
+        #expect(again.status != 0 && again.errors.contains("--force"))
+        let wrong = try scratch.run(
+            "backbone", "pretrain", "tiny.yaml", "--to", "out/b", "--set", "train.step=3")
+        #expect(wrong.status != 0 && wrong.errors.contains("steps"))
+    }
+
     @Test func `names of the bank, tags, recipes, and results that are kept`() throws {
         let scratch = try Scratch()
         let backbone = try scratch.json("backbone", "import", Self.digits + "/backbone", "--name", "tiny")

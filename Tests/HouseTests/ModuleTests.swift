@@ -13,7 +13,7 @@ import Testing
         "Merging": ["Settings", "Adapters", "WeightFiles", "LinearAlgebra", "Tensors", "Diagnostics", "Digests"],
         "Networks": ["WeightFiles", "Adapters", "LinearAlgebra", "Tensors", "Diagnostics", "Digests", "CVector"],
         "Training": [
-            "Networks", "WeightFiles", "Adapters", "LinearAlgebra", "Tensors", "Diagnostics", "Digests",
+            "Settings", "Networks", "WeightFiles", "Adapters", "LinearAlgebra", "Tensors", "Diagnostics", "Digests",
         ],
         "Evaluation": [
             "Settings", "Training", "Networks", "Merging", "WeightFiles", "Adapters", "LinearAlgebra", "Tensors",

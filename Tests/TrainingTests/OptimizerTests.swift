@@ -51,5 +51,87 @@ import Training
         #expect(LearningRateSchedule(.linear, base: 1, totalSteps: 10).rate(at: 5) == 0.5)
     }
 
+    /// Two groups of single-precision numbers of a length that is no multiple of a vector's.
+    private final class Room {
+        let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: 37)
+        let slopes = UnsafeMutableBufferPointer<Float>.allocate(capacity: 37)
+
+        init() {
+            for i in 0..<37 {
+                values.initializeElement(at: i, to: Float(i) * 0.1 - 1)
+                slopes.initializeElement(at: i, to: Float(i % 5) - 2)
+            }
+        }
+
+        deinit {
+            values.deallocate()
+            slopes.deallocate()
+        }
+
+        /// Places 0…28 and 29…36.
+        var groups: [ParameterGroup<Float>] {
+            [0..<29, 29..<37].map {
+                ParameterGroup(
+                    name: "\($0)", values: UnsafeMutableBufferPointer(rebasing: values[$0]),
+                    gradient: UnsafeMutableBufferPointer(rebasing: slopes[$0]), weightDecay: 0.1)
+            }
+        }
+
+        var whole: [ParameterGroup<Float>] {
+            [ParameterGroup(name: "all", values: values, gradient: slopes, weightDecay: 0.1)]
+        }
+    }
+
+    @Test(arguments: OptimizerKind.allCases)
+    func `a parameter's path does not depend on where it stands`(kind: OptimizerKind) {
+        let (split, whole) = (Room(), Room())
+        let (first, second) = (Optimizer(kind, groups: split.groups), Optimizer(kind, groups: whole.whole))
+        for _ in 0..<5 {
+            first.step(learningRate: 0.01)
+            second.step(learningRate: 0.01)
+        }
+        #expect(Array(split.values) == Array(whole.values))
+    }
+
+    @Test(arguments: OptimizerKind.allCases)
+    func `restored moments go on bit for bit; a state of another shape changes nothing`(kind: OptimizerKind) {
+        let (straight, broken) = (Room(), Room())
+        let first = Optimizer(kind, groups: straight.groups)
+        for _ in 0..<6 { first.step(learningRate: 0.01) }
+        let early = Optimizer(kind, groups: broken.groups)
+        for _ in 0..<3 { early.step(learningRate: 0.01) }
+        let late = Optimizer(kind, groups: broken.groups)
+        #expect(late.restore(early.state))
+        for _ in 0..<3 { late.step(learningRate: 0.01) }
+        #expect(Array(straight.values) == Array(broken.values))
+        #expect(late.state == first.state)
+        #expect(!late.restore(Optimizer(kind, groups: Room().whole).state))
+        #expect(late.state == first.state)
+    }
+
+    @Test func `groups that are not chosen keep numbers, moments and counts`() {
+        let room = Room()
+        let optimizer = Optimizer(.adamw, groups: room.groups)
+        optimizer.step(learningRate: 0.01)
+        let (state, before) = (optimizer.state, Array(room.values))
+        optimizer.step(learningRate: 0.01, only: [0])
+        #expect(Array(room.values[29...]) == Array(before[29...]))
+        #expect(Array(room.values[..<29]) != Array(before[..<29]))
+        #expect(optimizer.steps == [2, 1])
+        #expect(optimizer.state.first[1] == state.first[1] && optimizer.state.second[1] == state.second[1])
+    }
+
+    @Test func `cleared moments and reset groups begin again`() {
+        let room = Room()
+        let optimizer = Optimizer(.adamw, groups: room.groups)
+        optimizer.step(learningRate: 0.01)
+        optimizer.clearMoments(group: 0, at: [3])
+        #expect(optimizer.state.first[0][3] == 0 && optimizer.state.second[0][3] == 0)
+        #expect(optimizer.state.first[0][4] != 0)
+        optimizer.reset(group: 1)
+        #expect(optimizer.steps == [1, 0])
+        #expect(optimizer.state.first[1].allSatisfy { $0 == 0 })
+    }
+
     private func powered(_ base: Double, _ exponent: Int) -> Double { (0..<exponent).reduce(1) { x, _ in x * base } }
 }

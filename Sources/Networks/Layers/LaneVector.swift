@@ -18,6 +18,7 @@ public protocol LaneVector: Sendable {
     func adding(_ a: Self, times b: Self) -> Self
     func larger(_ other: Self) -> Self
     var magnitude: Self { get }
+    var squareRoot: Self { get }
     /// `a` in the lanes where `condition` is negative, `b` elsewhere.
     static func choose(negative condition: Self, _ a: Self, _ b: Self) -> Self
     /// Sum of the lanes in a fixed order.
@@ -81,6 +82,7 @@ public struct FloatLanes: LaneVector {
     @inline(__always) func smaller(_ other: FloatLanes) -> FloatLanes {
         FloatLanes(v.replacing(with: other.v, where: other.v .< v))
     }
+    @inline(__always) public var squareRoot: FloatLanes { FloatLanes(v.squareRoot()) }
     @inline(__always) public var magnitude: FloatLanes {
         let bits = unsafeBitCast(v, to: SIMD8<UInt32>.self) & SIMD8(repeating: 0x7FFF_FFFF)
         return FloatLanes(unsafeBitCast(bits, to: SIMD8<Float>.self))
@@ -179,6 +181,7 @@ public struct DoubleLanes: LaneVector {
     @inline(__always) public func larger(_ other: DoubleLanes) -> DoubleLanes {
         DoubleLanes(v.replacing(with: other.v, where: v .< other.v))
     }
+    @inline(__always) public var squareRoot: DoubleLanes { DoubleLanes(v.squareRoot()) }
     @inline(__always) public var magnitude: DoubleLanes {
         DoubleLanes(v.replacing(with: -v, where: v .< SIMD8(repeating: 0)))
     }

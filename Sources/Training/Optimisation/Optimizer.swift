@@ -78,21 +78,13 @@ public final class Optimizer<S: NetworkScalar> {
         guard let values = group.values.baseAddress, let gradient = group.gradient.baseAddress else { return }
         let correction1 = 1 - power(beta1, steps[index])
         let correction2 = 1 - power(beta2, steps[index])
-        let count = group.values.count
-        let (decay, step) = (S(1 - rate * group.weightDecay), S(rate / correction1))
-        let (scale, eps) = (S(1 / correction2.squareRoot()), S(epsilon))
-        let (keep1, keep2) = (S(beta1), S(beta2))
-        let (take1, take2) = (S(1 - beta1), S(1 - beta2))
+        let step = AdamWStep<S>(
+            keep: (S(beta1), S(beta2)), take: (S(1 - beta1), S(1 - beta2)), decay: S(1 - rate * group.weightDecay),
+            rate: S(rate / correction1), scale: S(1 / correction2.squareRoot()), epsilon: S(epsilon))
         first[index].withUnsafeMutableBufferPointer { m in
             second[index].withUnsafeMutableBufferPointer { v in
-                for i in 0..<count {
-                    let g = gradient[i]
-                    let mean = keep1 * m[i] + take1 * g
-                    let square = keep2 * v[i] + take2 * g * g
-                    m[i] = mean
-                    v[i] = square
-                    values[i] = values[i] * decay - step * mean / (square.squareRoot() * scale + eps)
-                }
+                guard let m = m.baseAddress, let v = v.baseAddress else { return }
+                step.apply(group.values.count, gradient: gradient, first: m, second: v, values: values)
             }
         }
     }

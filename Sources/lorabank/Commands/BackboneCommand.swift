@@ -3,7 +3,7 @@ import ArgumentParser
 struct BackboneCommand: ParsableCommand, Documented {
     static let configuration = CommandConfiguration(
         commandName: "backbone", abstract: "The networks that adapters are evaluated and trained on.",
-        subcommands: [BackboneList.self, BackboneImport.self, BackboneShow.self])
+        subcommands: [BackboneList.self, BackboneImport.self, BackbonePretrain.self, BackboneShow.self])
     static let examples = ["lorabank backbone import models/minilm --name minilm", "lorabank backbone list"]
 }
 

@@ -55,16 +55,18 @@ struct ResourceWork {
     /// - Parameter subject: a name of the bank, or a folder.
     func show(_ subject: String) throws {
         let resource = try known(subject)
-        if resource == nil, !FileManager.default.fileExists(atPath: subject) {
-            let names = ((try? session.bank().resources(kind)) ?? []).map(\.name)
+        let shipped = resource == nil ? try shippedFolder(subject) : nil
+        if resource == nil, shipped == nil, !FileManager.default.fileExists(atPath: subject) {
+            let names = ((try? session.bank().resources(kind)) ?? []).map(\.name) + StarterFolder.names(kind)
             throw Failure(
                 .ioNotFound, "there is no \(kind.rawValue) '\(subject)'",
                 hint: Spelling.hint(for: subject, among: names) ?? "lorabank \(kind.rawValue) list")
         }
-        let facts = try facts(resource?.folder ?? subject)
+        let folder = resource?.folder ?? shipped ?? subject
+        let facts = try facts(folder)
         let members =
             resource.map(ResourceWork.row) ?? [
-                .init("name", .null), .init("folder", .string(subject)),
+                .init("name", shipped == nil ? .null : .string(subject)), .init("folder", .string(folder)),
             ]
         session.result(.document(kind.rawValue, [.init(kind.rawValue, .object(members + facts.json))])) {
             let head = resource.map {
@@ -73,6 +75,11 @@ struct ResourceWork {
             return (head ?? "") + session.shown(facts.text) + "\n"
                 + facts.details.map { session.shown($0) + "\n" }.joined()
         }
+    }
+
+    /// The folder of what ships with the program under this name; a folder of the same spelling wins.
+    private func shippedFolder(_ name: String) throws -> String? {
+        FileManager.default.fileExists(atPath: name) ? nil : try SessionResources(session).folder(kind, name)
     }
 
     private func known(_ subject: String) throws -> BankResource? {

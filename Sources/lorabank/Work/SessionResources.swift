@@ -3,11 +3,9 @@ import Diagnostics
 import Evaluation
 import Foundation
 
-/// The names that a session's bank knows; without a bank there are none.
+/// The names that a session's bank knows, and those of what ships with the program.
 struct SessionResources: SuiteResources {
     private let bank: Bank?
-    /// What ships with the program stands in the bank's folder.
-    private static let starter = "starter"
 
     /// - Throws: what opening the bank throws when one was named.
     init(_ session: Session) throws {
@@ -21,14 +19,14 @@ struct SessionResources: SuiteResources {
     var backboneNames: [String] { names(.backbone) }
     var dataNames: [String] { names(.data) }
 
-    private func folder(_ kind: BankResource.Kind, _ name: String) throws -> String? {
+    /// A name of the bank wins over one of the starter.
+    func folder(_ kind: BankResource.Kind, _ name: String) throws -> String? {
         if let found = try bank?.resource(kind, named: name) { return found.folder }
-        guard name == Self.starter, let bank else { return nil }
-        let shipped = "\(bank.folder)/starter/\(kind.rawValue)"
-        return FileManager.default.fileExists(atPath: shipped) ? shipped : nil
+        guard StarterFolder.names(kind).contains(name) else { return nil }
+        return StarterFolder(bank: bank?.folder)?.folder(kind, name)
     }
 
     private func names(_ kind: BankResource.Kind) -> [String] {
-        ((try? bank?.resources(kind)) ?? []).map(\.name)
+        ((try? bank?.resources(kind)) ?? []).map(\.name) + StarterFolder.names(kind)
     }
 }
