@@ -1,184 +1,188 @@
-import Networks
+import Evaluation
 import Settings
 import Training
 
-/// Everything that decides a class-incremental run, with every default filled in (CIL engine, section 18).
+/// Everything that decides what a run does (cil-engine 18). Read by ``RunConfigurationReader``.
 public struct RunConfiguration: Sendable {
-    /// Which slots exist and how they are trained (section 3).
-    public enum Structure: String, Sendable, CaseIterable {
-        case backbone, single
-        case singleEMA = "single-ema"
-        case chain, chain3
-        case moe = "moe-v0"
-        case parallel, pam, independent, joint
-
-        /// Structures that keep a slow slot which consolidation writes.
-        public var hasSlow: Bool {
-            switch self {
-            case .backbone, .single, .independent, .joint: false
-            default: true
-            }
-        }
+    public struct Data: Sendable, Hashable {
+        /// Training images or texts per class that are trained on, the first in source order; nil: all.
+        public var trainPerClass: Int?
+        /// Test samples per class, the first in source order; nil: all.
+        public var testPerClass: Int?
     }
 
-    public enum SlowStorage: String, Sendable, CaseIterable {
-        /// A fixed rank; what does not fit is cut off and reported.
-        case factors
-        /// The rank grows by what is consolidated, up to the full rank.
-        case grow
-        /// Full rank from the start: exact.
-        case dense
-    }
-
-    public struct Slow: Sendable {
+    public struct Slow: Sendable, Hashable {
         public var storage = SlowStorage.factors
-        /// nil: four times the rank of the fast slots.
+        /// nil: 4 · rank.
         public var rank: Int?
-        /// Learning rate relative to the fast slots'; 0 freezes the slow slot.
         public var multiplier = 0.1
     }
 
-    public struct Alignment: Sendable {
+    public struct Consolidating: Sendable, Hashable {
+        public var rule: ConsolidationRule
+        /// ρ: share of fast that stays.
+        public var keep = 0.0
+        /// Least gain over slow alone on validation data that is worth keeping; nil: always.
+        public var minimumGain: Double?
+    }
+
+    /// `align: pam-lite` (9.2) and the alignment of `structure: pam` (9.1).
+    public struct Alignment: Sendable, Hashable {
         public enum Criterion: String, Sendable, CaseIterable { case residual, absolute }
-        public enum Action: String, Sendable, CaseIterable { case zero, global }
-        /// false: no alignment during training.
+        public enum Action: String, Sendable, CaseIterable { case zero, global, suppress }
         public var isOn = false
-        /// Steps between alignments.
         public var every = 50
-        /// Share of the slow entries that count as important.
         public var share = 0.5
         public var criterion = Criterion.residual
         public var action = Action.zero
+        /// Factor for conflicting entries with `suppress`.
+        public var suppress = 0.0
+        /// PAM: weight of the clone in the average; nil: 1/(t+1).
+        public var mergeWeight: Double? = 0.5
     }
 
-    public struct Experts: Sendable {
-        public enum Schedule: Sendable, Hashable {
-            case halving, decades
-            case list([Double])
+    public struct Experts: Sendable, Hashable {
+        public enum Initialisation: String, Sendable, CaseIterable { case distinct, same }
+        public enum HeadSharing: String, Sendable, CaseIterable {
+            case perExpert = "per-expert"
+            case shared
+        }
+        public enum LossReduction: String, Sendable, CaseIterable {
+            case perExpert = "per-expert"
+            case expandedMean = "expanded-mean"
         }
         /// nil: 3 for `parallel`, one per task for `moe-v0`.
         public var count: Int?
-        public var schedule = Schedule.halving
-        /// Every expert draws its own A.
-        public var distinctInit = true
-        public var sharedHead = false
-        /// Gradients of the mean over all K·B rows instead of one mean per expert.
-        public var expandedMean = false
+        public var schedule = ExpertSchedule.halving
+        public var initialisation = Initialisation.distinct
+        public var headSharing = HeadSharing.perExpert
+        public var reduction = LossReduction.perExpert
     }
 
-    public struct Optimisation: Sendable {
+    /// `chain3` (10).
+    public struct TimeScales: Sendable, Hashable {
+        public enum Partial: String, Sendable, CaseIterable { case apply, discard, carry }
+        public enum Reduction: String, Sendable, CaseIterable { case sum, mean }
+        public var fastPeriod = 1
+        public var midPeriod = 8
+        public var slowPeriod = 64
+        public var midTasks = 1
+        public var slowTasks = 3
+        public var reduction = Reduction.sum
+        public var partial = Partial.apply
+        public var finalFlush = true
+        public var midRank: Int?
+        public var midMultiplier = 0.3
+        /// nil: as `consolidation.alpha`.
+        public var alphaMid: Double?
+        public var alphaSlow: Double?
+    }
+
+    public struct Optimisation: Sendable, Hashable {
         public var kind = OptimizerKind.adamw
-        public var learningRate = 1e-3
+        public var rate = 1e-3
         public var headMultiplier = 5.0
         public var weightDecay = 0.0
+        public var headWeightDecay = 0.0
         public var schedule = LearningRateSchedule.Shape.cosine
         public var minimumRate = 0.0
         public var warmupSteps = 0
-        /// Largest global norm; nil: gradients are not clipped.
         public var clip: Double?
     }
 
-    public enum HeadLoss: String, Sendable, CaseIterable {
-        case local, seen
-        case logitAdjusted = "logit-adjusted"
-    }
-
-    public enum HeadKind: String, Sendable, CaseIterable {
-        case linear, ncm, ranpac, lda
-    }
-
-    public struct Head: Sendable {
-        /// The head that predictions, metrics and selection use.
-        public var kind = HeadKind.linear
-        /// Further heads that are evaluated on every state.
-        public var also: [HeadKind] = []
-        public var loss = HeadLoss.local
+    public struct Head: Sendable, Hashable {
+        /// Evaluated heads; the first is the one whose numbers are the run's.
+        public var kinds: [HeadKind] = [.linear]
+        public var loss = HeadLossKind.local
         public var tau = 1.0
         public var refitEpochs = 5
-        /// Features of the backbone and of the adapted network side by side (APER).
-        public var concatenated = false
-        public var hidden: Int?
-        /// nil: chosen on a held-out fifth of each task.
-        public var lambda: Double?
+        /// nil: when consolidation changed the features.
+        public var refit: Bool?
+        public var bias = true
+        public var cosine = false
+        public var kappa = 16.0
         public var weightAlign = false
+        public var features = HeadFeatures.adapted
+        /// ranpac: nil chooses λ by held-out error.
+        public var lambda: Double?
+        public var hidden: Int?
+        public var driftCorrection = false
     }
 
-    public enum EvalRule: String, Sendable, CaseIterable {
-        case sum, mean, last, none
-        case lossGate = "loss-ema"
+    public struct Selection: Sendable, Hashable {
+        public enum Split: String, Sendable, CaseIterable { case val, test }
+        public enum Scope: String, Sendable, CaseIterable { case task, seen }
+        public var split = Split.val
+        public var scope = Scope.task
+        /// Weight of the feature drift.
+        public var gamma = 0.0
     }
 
-    public struct TimeScales: Sendable {
-        /// Steps between updates of the fast, mid and slow slots.
-        public var gradientPeriods = [1, 8, 64]
-        /// Accumulated gradients are averaged instead of summed.
-        public var averages = false
-        /// Tasks between fast → mid and mid → slow.
-        public var cascadePeriods = [1, 3]
-        public var finalFlush = true
+    public struct Ablations: Sendable, Hashable {
+        public enum Split: String, Sendable, CaseIterable { case none, val, both }
+        public var split = Split.val
+        public var ncm = false
     }
 
-    public struct Selection: Sendable {
-        /// Test data choose the winner: leaky, only for reproducing such results.
-        public var usesTest = false
-        public var seenScope = false
-    }
-
-    public struct Consolidating: Sendable {
-        /// nil: task arithmetic with its default α.
-        public var rule: ConsolidationRule?
-        /// Share of the fast slot that stays (ρ).
-        public var keep = 0.0
-        /// Least gain on validation over slow alone; nil: always.
-        public var gate: Double?
-    }
-
-    public var name = "run"
-    /// Folder that relative paths start from.
-    public var folder = ""
-    public var data = ""
-    public var backbone = "starter"
-    public var input: [String: [Double]] = [:]
-    public var feature: Pooling?
-    /// `B0-Inc2`; nil: the tasks of the data.
-    public var protocolName: String?
-    /// Column of the data whose values are the tasks.
-    public var taskColumn: String?
+    public var name = ""
+    /// Backbone, data, input, feature, normalisation and tasks, as a suite.
+    public var suite: Suite
+    public var data = Data()
+    /// First task's classes (0: as the others), classes per task; nil: the tasks of the data.
+    public var taskProtocol: (first: Int, increment: Int)?
     public var structure = Structure.chain
     public var rank = 4
     public var loraAlpha = 4.0
-    public var sites = ["qkv", "proj", "fc1", "fc2"]
-    /// First adapted block and the one behind the last; nil: all.
-    public var blocks: Range<Int>?
+    public var sites: [String] = ["qkv", "proj", "fc1", "fc2"]
+    /// nil: all.
+    public var blocks: [Int]?
     public var factorMode = FactorMode.independent
+    public var firstTaskOnly = false
     public var slow = Slow()
-    public var consolidation = Consolidating()
+    public var consolidation: Consolidating
     public var alignment = Alignment()
     public var experts = Experts()
-    public var optimizer = Optimisation()
+    public var evaluationRule: EvaluationRule
+    public var gate = Gate.lossEMA
+    public var timeScales = TimeScales()
+    public var optimisation = Optimisation()
     public var epochs = 5
     public var batch = 32
     public var head = Head()
-    public var validationFraction = 0.1
-    public var validationMinimum = 5
-    /// First so many training samples of each class; nil: all.
-    public var trainPerClass: Int?
+    public var valFraction = 0.1
+    public var valMinimum = 5
     public var selection = Selection()
-    public var evalRule = EvalRule.sum
-    public var timeScales = TimeScales()
-    public var firstTaskOnly = false
-    /// nil: classes in the order of the data.
+    /// nil keeps the order of the data.
     public var classOrderSeed: UInt64? = 0
-    public var seeds: [UInt64] = [0]
-    public var strictInvariants = true
+    public var trainSeeds: [UInt64] = [0]
+    public var invariants = InvariantMode.strict
     public var sharesCompute = true
-    public var prefixCacheMegabytes = 512
+    public var prefixCacheMiB = 512
+    public var ablations = Ablations()
+    public var measuresForwardTransfer = true
+    /// Keep predictions.csv at the end.
     public var writesPredictions = true
-    /// Where ablation views are evaluated besides validation.
-    public var ablatesOnTest = false
+    /// Checkpoint after each epoch, too.
+    public var checkpointsEpochs = false
+    /// Keys that the structure does not use.
+    public var unusedKeys: [String] = []
 
-    public init() {}
+    public init(suite: Suite) throws {
+        self.suite = suite
+        consolidation = Consolidating(rule: try ConsolidationRule("ta"))
+        evaluationRule = .sum
+    }
 
-    /// ΔW = scale · B · A.
+    /// s = lora_alpha / r.
     public var scale: Double { loraAlpha / Double(rank) }
+    public var slowRank: Int { slow.rank ?? (structure == .pam || factorMode == .sharedA ? rank : 4 * rank) }
+    /// The seed of a run with a single one.
+    public var seed: UInt64 { trainSeeds.first ?? 0 }
+
+    /// The same for one training seed.
+    public func with(trainSeed: UInt64) -> RunConfiguration {
+        var copy = self
+        copy.trainSeeds = [trainSeed]
+        return copy
+    }
 }

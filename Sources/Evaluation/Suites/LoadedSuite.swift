@@ -24,7 +24,7 @@ public final class LoadedSuite: Sendable {
     ///   throws; `recipe.bad_parameter` for tasks that do not fit the data; `backbone.bad_input` when the backbone does
     ///   not read such data; `config.feature_unsupported` for a feature that it does not have.
     public init(_ suite: Suite, resources: any SuiteResources = FoldersOnly()) throws {
-        self.suite = suite
+        var suite = suite
         do {
             let places = SuitePlaces(suite: suite, resources: resources)
             backboneFolder = try places.backbone()
@@ -33,6 +33,8 @@ public final class LoadedSuite: Sendable {
             self.tasks = try TaskMap(classes: dataset.classNames.count, tasks: tasks.classes)
             taskNames = tasks.names
             backbone = try Backbone<Float>(folder: backboneFolder)
+            if suite.asksBackbone { suite.fill(from: backbone) }
+            self.suite = suite
             guard backbone.description.poolings.contains(suite.feature) else {
                 throw Failure(
                     .configFeatureUnsupported, "the backbone has no feature '\(suite.feature.rawValue)'",
@@ -100,6 +102,18 @@ public final class LoadedSuite: Sendable {
             return Array(perClass.take.map { rest.prefix($0) } ?? rest)
         }
         return all.selecting(wanted.sorted())
+    }
+}
+
+extension Suite {
+    /// Fills in what was not said.
+    fileprivate mutating func fill(from backbone: Backbone<Float>) {
+        if !saysFeature { feature = backbone.description.family == "vit" ? .cls : .mean }
+        guard !saysInput else { return }
+        let noted = backbone.configuration["normalisation"] ?? backbone.configuration["normalization"]
+        if let mean = noted?["mean"]?.double { input.mean = [Float(mean)] }
+        if let std = noted?["std"]?.double, std > 0 { input.std = [Float(std)] }
+        input.resize = true
     }
 }
 

@@ -63,7 +63,7 @@ public struct EncodedSamples: Sendable {
 /// Turns samples into the numbers that a backbone reads.
 struct SampleEncoder: Sendable {
     private enum Form: Sendable {
-        case images(channels: Int, height: Int, width: Int, tables: [[Float]])
+        case images(channels: Int, height: Int, width: Int, tables: [[Float]], resizing: ImageResizing?)
         case texts(any Tokenizer, maximum: Int?, vocabulary: Int)
     }
 
@@ -75,9 +75,14 @@ struct SampleEncoder: Sendable {
     init(suite: Suite, backbone: BackboneDescription, folder: String, largestValue: Int) throws {
         switch backbone.input {
         case .images(let channels, let height, let width):
+            let resizing = ImageResizing(height: height, width: width, largestValue: largestValue)
+            var input = suite.input
+            if input.resize, let scale = input.scale { input.scale = scale * resizing.gain }
             form = .images(
                 channels: channels, height: height, width: width,
-                tables: try Self.tables(suite.input, channels: channels, largestValue: largestValue))
+                tables: try Self.tables(
+                    input, channels: channels, largestValue: input.resize ? 255 : largestValue),
+                resizing: input.resize ? resizing : nil)
         case .tokens(let vocabulary, let positions):
             let limits = [suite.input.maxTokens, positions].compactMap { $0 }
             form = .texts(try TokenizerFile.load(folder: folder), maximum: limits.min(), vocabulary: vocabulary)
@@ -106,13 +111,15 @@ struct SampleEncoder: Sendable {
 
     private func content(_ store: SampleStore) throws -> EncodedSamples.Content {
         switch (form, store) {
-        case (.images(let channels, let height, let width, let tables), .images(let set)):
+        case (.images(let channels, let height, let width, let tables, let resizing), .images(let original)):
+            let set = resizing?.resized(original) ?? original
             let shape = set.shape
             guard (shape.channels, shape.height, shape.width) == (channels, height, width) else {
                 throw Failure(
                     .backboneBadInput,
                     "the images are \(shape.channels)×\(shape.height)×\(shape.width), the backbone "
-                        + "reads \(channels)×\(height)×\(width)", place: "data")
+                        + "reads \(channels)×\(height)×\(width)", place: "data",
+                    hint: shape.channels == channels ? "input: { resize: true } brings them to its size" : nil)
             }
             return .images(set, tables: tables)
         case (.texts(let tokenizer, let maximum, let vocabulary), .texts(let texts)):

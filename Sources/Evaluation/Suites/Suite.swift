@@ -51,6 +51,8 @@ public struct Suite: Sendable {
         public var std: [Float] = [1]
         /// nil: the largest value that the data describe.
         public var scale: Float?
+        /// Images of another size are brought to the backbone's, bilinear.
+        public var resize = false
     }
 
     /// A head that is computed from training samples.
@@ -123,6 +125,11 @@ public struct Suite: Sendable {
     public var tasksPlace: SourcePlace
     /// Where relative paths start.
     public var folder: String
+    /// What `feature` and `input` do not say is taken from the backbone: the class token for vision transformers, and
+    /// the mean and standard deviation that its config.json notes. Runs that train do this; suites say everything.
+    public var asksBackbone = false
+    public var saysFeature = true
+    public var saysInput = true
     /// The file; nil for text.
     public var path: String?
 }

@@ -43,6 +43,11 @@ public enum SuiteReader {
                 hint: "see recipes/suites/ for suites to start from")
         }
         let root = try overrides.reduce(document) { try $1.applied(to: $0) }
+        return try read(root, folder: folder)
+    }
+
+    /// - Throws: as above.
+    public static func read(_ root: YAMLNode, folder: String) throws -> Suite {
         guard root.members != nil else {
             throw Failure(
                 .recipeBadParameter, "a suite must be a mapping, found \(root.whatItIs)",
@@ -66,7 +71,8 @@ private struct SuiteFields {
             backbone: try required(try reader.text("backbone"), "backbone"), data: try data(), input: try input(),
             feature: try reader.choice("feature", of: Pooling.self)?.value ?? .mean,
             normalisation: try reader.choice("normalize", of: Suite.Normalisation.self)?.value ?? .none,
-            head: try head(), tasks: try tasks(), tasksPlace: reader["tasks"]?.place ?? reader.place, folder: folder)
+            head: try head(), tasks: try tasks(), tasksPlace: reader["tasks"]?.place ?? reader.place, folder: folder,
+            saysFeature: reader["feature"] != nil, saysInput: reader["input"] != nil)
     }
 
     private func required<Value>(_ value: Value?, _ key: String) throws -> Value {
@@ -97,11 +103,12 @@ private struct SuiteFields {
     private func input() throws -> Suite.Input {
         var input = Suite.Input()
         guard let fields = try reader.mapping("input") else { return input }
-        try fields.refuseUnknown(known: ["max_tokens", "mean", "std", "scale"])
+        try fields.refuseUnknown(known: ["max_tokens", "mean", "std", "scale", "resize"])
         input.maxTokens = try fields.integer("max_tokens", in: 1...1 << 24)?.value
         input.mean = try fields.floats("mean") ?? input.mean
         input.std = try fields.floats("std", positive: true) ?? input.std
         input.scale = try fields.float("scale", positive: true)
+        input.resize = try fields.bool("resize")?.value ?? false
         return input
     }
 

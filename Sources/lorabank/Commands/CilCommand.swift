@@ -4,7 +4,10 @@ import Settings
 struct CilCommand: ParsableCommand, Documented {
     static let configuration = CommandConfiguration(
         commandName: "cil", abstract: "Class-incremental learning: train adapters task after task.",
-        subcommands: [CilRun.self, CilResume.self, CilReport.self, CilStudy.self])
+        subcommands: [
+            CilRun.self, CilResume.self, CilFork.self, CilAblate.self, CilReplay.self, CilDoctor.self,
+            CilReport.self, CilStudy.self,
+        ])
     static let examples = [
         "lorabank cil run recipes/cil/chain.yaml --run runs/chain", "lorabank cil resume runs/chain",
     ]
@@ -59,4 +62,83 @@ struct CilResume: BankCommand {
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func run(in session: Session) throws { try CilWork(session: session, enters: !noBank).resume(folder) }
+}
+
+struct CilFork: BankCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "fork", abstract: "Begin a run in the middle of another, with changed settings.",
+        discussion: "The tasks before --task are shared; the lineage stands in config.resolved.json.")
+    static let examples = [
+        "lorabank cil fork runs/chain --task 2 --run runs/chain-ties --set consolidation.rule=ties-lite"
+    ]
+
+    @Argument(help: ArgumentHelp("The run directory to begin from.", valueName: "dir"), completion: .directory)
+    var source: String
+    @Option(help: "The first task that the new run learns itself.")
+    var task: Int
+    @Option(
+        name: .customLong("run"), help: ArgumentHelp("The new run directory.", valueName: "dir"),
+        completion: .directory)
+    var folder: String
+    @Option(
+        name: .customLong("set"), parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Override a key of the configuration. Repeatable.", valueName: "key=value"))
+    var settings: [String] = []
+    @Flag(name: .customLong("no-bank"), help: "Enter nothing into the bank.")
+    var noBank = false
+    @OptionGroup(title: "Global options") var global: GlobalOptions
+
+    func run(in session: Session) throws {
+        try CilWork(session: session, enters: !noBank).fork(
+            source, task: task, folder: folder, overrides: settings)
+    }
+}
+
+struct CilAblate: BankCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ablate", abstract: "Show what each memory contributes: all views of the last task.",
+        discussion: """
+            combined, slow_only, fast_only and backbone_only of one state with one head, before and after \
+            consolidation. After a reset fast is empty: post.fast_only is the backbone and post.combined is \
+            post.slow_only; what fast knew is pre.fast_only.
+            """)
+    static let examples = ["lorabank cil ablate runs/chain"]
+
+    @Argument(help: ArgumentHelp("The run directory.", valueName: "dir"), completion: .directory)
+    var folder: String
+    @Option(help: "After which task. (default: the last)")
+    var task: Int?
+    @OptionGroup(title: "Global options") var global: GlobalOptions
+
+    func run(in session: Session) throws { try CilInspection(session: session).ablate(folder, task: task) }
+}
+
+struct CilReplay: BankCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "replay", abstract: "Consolidate the snapshots of a run by other rules, without training.",
+        discussion: "Judged on validation data by class means. Exact where slow was frozen, else marked approximate.")
+    static let examples = ["lorabank cil replay runs/chain --rule ties-lite --rule tsv"]
+
+    @Argument(help: ArgumentHelp("The run directory.", valueName: "dir"), completion: .directory)
+    var folder: String
+    @Option(help: "A rule with its defaults. Repeatable. (default: all)")
+    var rule: [String] = []
+    @OptionGroup(title: "Global options") var global: GlobalOptions
+
+    func run(in session: Session) throws { try CilInspection(session: session).replay(folder, rules: rule) }
+}
+
+struct CilDoctor: BankCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor", abstract: "Check a saved state of a run and explain what is wrong.",
+        discussion: "Runs the invariants I1, I2, I6, I9, I11, I12 and I16; exit status 9 when one fails.")
+    static let examples = ["lorabank cil doctor runs/chain"]
+
+    @Argument(help: ArgumentHelp("The run directory.", valueName: "dir"), completion: .directory)
+    var folder: String
+    @Option(help: "The checkpoint after which task. (default: the last)")
+    var task: Int?
+    @OptionGroup(title: "Global options") var global: GlobalOptions
+
+    func run(in session: Session) throws { try CilInspection(session: session).doctor(folder, task: task) }
 }

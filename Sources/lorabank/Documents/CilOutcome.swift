@@ -14,7 +14,7 @@ struct CilOutcome {
             "cil",
             [.init("run", .string(folder))] + common
                 + [
-                    .init("seeds", .array(configuration.seeds.map { .number(String($0)) })),
+                    .init("seeds", .array(configuration.trainSeeds.map { .number(String($0)) })),
                     .init("accuracy_matrix", matrix(runs)),
                 ] + numbers(runs)
                 + [
@@ -28,24 +28,22 @@ struct CilOutcome {
     private var common: [JSONValue.Member] {
         [
             .init("structure", .string(configuration.structure.rawValue)),
-            .init("rule", .string(configuration.consolidation.rule?.id ?? "ta")),
-            .init("head", .string(configuration.head.kind.rawValue)),
+            .init("rule", .string(runs.first?.rule ?? "none")),
+            .init("head", .string((configuration.head.kinds.first ?? .linear).rawValue)),
         ]
     }
 
     private func entry(_ run: RunOutcome) -> [JSONValue.Member] {
-        [.init("run", .string(run.folder)), .init("seed", .number(String(run.seed)))] + common
+        [.init("run", .string(run.folder)), .init("id", .string(run.runID)), .init("seed", .number(String(run.seed)))] + common
             + [.init("accuracy_matrix", matrix([run]))] + numbers([run])
             + [
                 .init("heads", heads([run])), .init("seconds", .double(run.seconds)),
-                .init("recency_rate", .optional(run.final.recencyRate)),
+                .init("recency_rate", .optional(run.main?.steps.last?.recencyRate)),
                 .init(
                     "train_milliseconds_per_sample",
                     .optional(
                         run.trainedSamples > 0 ? run.trainingSeconds * 1000 / Double(run.trainedSamples) : nil)),
-                .init(
-                    "test_readings",
-                    .object(run.testReadings.sorted { $0.key < $1.key }.map { .init($0, .integer($1)) })),
+                .init("fwt", .optional(run.main?.fwt)), .init("warnings", .texts(run.warnings)),
             ]
     }
 
@@ -75,16 +73,17 @@ struct CilOutcome {
     }
 
     private func heads(_ runs: [RunOutcome]) -> JSONValue {
-        let kinds = runs.first?.heads.map(\.kind) ?? []
+        let kinds = runs.first?.metrics.map(\.head) ?? []
         return .object(
             kinds.enumerated().map { index, kind in
-                .init(
-                    kind.rawValue,
+                let matrices = runs.map { $0.metrics[index].metrics.matrix }
+                return .init(
+                    kind,
                     .object([
-                        .init("last", .optional(mean(runs.map { $0.heads[index].matrix.last }))),
-                        .init(
-                            "avg_incremental", .optional(mean(runs.map { $0.heads[index].matrix.averageIncremental }))),
-                        .init("forgetting", .optional(mean(runs.map { $0.heads[index].matrix.forgetting }))),
+                        .init("last", .optional(mean(matrices.map(\.last)))),
+                        .init("avg_incremental", .optional(mean(matrices.map(\.averageIncremental)))),
+                        .init("forgetting", .optional(mean(matrices.map(\.forgetting)))),
+                        .init("bwt", .optional(mean(matrices.map(\.bwt)))),
                     ]))
             })
     }
@@ -102,19 +101,19 @@ struct CilOutcome {
             .number("BWT"), .number("RECENCY"),
         ])
         for run in runs {
-            for (index, head) in run.heads.enumerated() {
+            for (index, head) in run.metrics.enumerated() {
                 table.add([
-                    "\(run.seed)", head.kind.rawValue, percent(head.matrix.last),
-                    percent(head.matrix.averageIncremental),
-                    percent(head.matrix.forgetting), percent(head.matrix.bwt),
-                    index == 0 ? percent(run.final.recencyRate) : "",
+                    "\(run.seed)", head.head, percent(head.metrics.matrix.last),
+                    percent(head.metrics.matrix.averageIncremental),
+                    percent(head.metrics.matrix.forgetting), percent(head.metrics.matrix.bwt),
+                    index == 0 ? percent(run.main?.steps.last?.recencyRate) : "",
                 ])
             }
         }
         let failed = runs.reduce(0) { $0 + $1.invariantsFailed }
         let passed = runs.reduce(0) { $0 + $1.invariantsPassed }
         var text = session.rendered(table)
-        text += "\(configuration.structure.rawValue), rule \(configuration.consolidation.rule?.id ?? "ta"); "
+        text += "\(configuration.structure.rawValue), rule \(runs.first?.rule ?? "none"); "
         text += "\(passed) invariants hold, \(failed) do not; \(adapters.count) adapters in the bank\n"
         if runs.contains(where: { $0.isLeaky }) { text += "LEAKY: the winner was chosen on test data\n" }
         return text

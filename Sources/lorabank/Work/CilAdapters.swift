@@ -6,64 +6,57 @@ import Foundation
 /// Enters the adapters of a run into the bank, with lineage, tags and metrics.
 struct CilAdapters {
     let session: Session
-    let configuration: RunConfiguration
 
     /// - Returns: `name@version` of each, in the order of tasks; none without a bank.
-    func enter(_ outcome: RunOutcome) throws -> [String] {
+    func enter(_ adapters: [ExportedAdapter], _ outcome: RunOutcome) throws -> [String] {
         let bank: Bank
         do { bank = try session.bank(writing: true) } catch let failure as Failure
             where failure.code == .bankMissing && session.settings.bank.value == nil
         { return [] }
-        let run = identifier(outcome)
         var entered: [String] = []
-        var previousSlow: LineageParent?
-        for task in 0..<outcome.matrix.taskCount {
-            let root = outcome.folder + "/checkpoints/task-\(task)/adapters"
-            var parents = previousSlow.map { [$0] } ?? []
-            for role in ["fast", "mid", "slow"] {
-                let source = "\(root)/\(role)-\(task)"
-                guard FileManager.default.fileExists(atPath: source) else { continue }
-                let name = "\(run)-\(role)-\(task)"
-                let result = try store(
-                    bank, source, name: name, role: role, task: task, run: run, parents: role == "fast" ? [] : parents)
-                entered.append(result.reference)
-                let parent = LineageParent(object: result.object, reference: result.reference, role: role)
-                if role == "slow" { previousSlow = parent } else { parents.append(parent) }
-                let metric = outcome.matrix[after: task, on: task]
-                try bank.record(
-                    [
-                        metric.map {
-                            Metric(dataset: "cil \(run)", split: "test", name: "acc_task_\(task)", value: $0, n: 1)
-                        }
-                    ]
-                    .compactMap { $0 }, for: result.reference)
-            }
+        var parents: [String: LineageParent] = [:]
+        for adapter in adapters {
+            let row = try store(adapter, outcome, bank, parents: adapter.parents.compactMap { parents[$0] })
+            entered.append(row.reference)
+            let role = adapter.role == "slow" ? "previous" : adapter.role
+            parents[adapter.key] = LineageParent(object: row.object, reference: row.reference, role: role)
+            try bank.record(metrics(adapter, outcome), for: row.reference)
         }
         return entered
     }
 
+    private func metrics(_ adapter: ExportedAdapter, _ outcome: RunOutcome) -> [Metric] {
+        let matrix = outcome.main?.matrix
+        let values: [(String, String, Double?)] = [
+            ("val", "acc_task_mean", adapter.valAccuracy),
+            ("test", "acc_seen", adapter.role == "fast" ? nil : matrix?.accuracySeen(after: adapter.task)),
+        ]
+        return values.compactMap { split, name, value in
+            value.map {
+                Metric(
+                    dataset: "cil-\(outcome.runID)", split: split, name: name, value: $0, step: adapter.task,
+                    run: outcome.runID)
+            }
+        }
+    }
+
     private func store(
-        _ bank: Bank, _ source: String, name: String, role: String, task: Int, run: String, parents: [LineageParent]
+        _ adapter: ExportedAdapter, _ outcome: RunOutcome, _ bank: Bank, parents: [LineageParent]
     ) throws -> AdapterRow {
         let workspace = try bank.workspace()
-        for file in try FileManager.default.contentsOfDirectory(atPath: source).sorted() {
-            try FileManager.default.copyItem(atPath: source + "/" + file, toPath: workspace.folder + "/" + file)
+        for file in try FileManager.default.contentsOfDirectory(atPath: adapter.folder).sorted()
+        where !file.hasPrefix(".") {
+            try FileManager.default.copyItem(
+                atPath: adapter.folder + "/" + file, toPath: workspace.folder + "/" + file)
         }
         let tags = [
-            Tag(key: "cil", value: ""), Tag(key: "role", value: role), Tag(key: "task", value: "\(task)"),
-            Tag(key: "run", value: run),
+            Tag(key: "cil"), Tag(key: "role", value: adapter.role), Tag(key: "task", value: "\(adapter.task)"),
+            Tag(key: "run", value: outcome.runID),
         ]
         return try workspace.commit(
             BankProduct(
-                name: name, source: .trainedHere, tags: tags, parents: parents,
-                title: "\(configuration.structure.rawValue) \(role) after task \(task)")
+                name: "cil-\(outcome.runID)-\(adapter.key)", source: .trainedHere, tags: tags, parents: parents,
+                title: adapter.description)
         ).row
-    }
-
-    /// Letters, digits and dashes of the run's folder, with the seed when there are several.
-    private func identifier(_ outcome: RunOutcome) -> String {
-        var folder = URL(fileURLWithPath: outcome.folder).standardizedFileURL
-        if folder.lastPathComponent == "seed-\(outcome.seed)" { folder = folder.deletingLastPathComponent() }
-        return AdapterName.proposal(from: folder.lastPathComponent + "-s\(outcome.seed)")
     }
 }

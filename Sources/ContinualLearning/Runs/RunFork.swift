@@ -1,0 +1,84 @@
+import Diagnostics
+import Evaluation
+import Foundation
+import WeightFiles
+
+/// Starts a run from the middle of another, with other settings (cil-engine 17).
+public enum RunFork {
+    /// Copies what tasks 0 … t − 1 of `source` left into a new folder and opens it there.
+    ///
+    /// - Parameters:
+    ///   - task: the first task that the new run learns itself.
+    ///   - configuration: its settings; slots, head and tasks must have the shapes of the source.
+    /// - Throws: `io.not_found` when the source has no checkpoint there; `recipe.bad_parameter` for settings under which
+    ///   the checkpoint does not fit.
+    public static func start(
+        from source: String, task: Int, configuration: RunConfiguration, loaded: LoadedSuite, folder: String,
+        options: ContinualRun.Options
+    ) throws -> ContinualRun {
+        let old = RunPaths(folder: source)
+        let new = RunPaths(folder: folder)
+        guard task >= 1, FileManager.default.fileExists(atPath: old.task(task - 1)) else {
+            throw Failure(
+                .ioNotFound, "the run has no checkpoint after task \(task - 1)", path: source,
+                hint: "--task N takes the first task that the new run learns itself, from 1")
+        }
+        let parent = try RunPaths.read(old.resolved)
+        let origin = JSONValue.object([
+            .init("run", parent["run"] ?? .null), .init("task", .integer(task)),
+        ])
+        let fork = try ContinualRun(
+            configuration, loaded: loaded, folder: folder, options: options, origin: origin)
+        let oldPlan = (parent["tasks"]?.array ?? []).prefix(task).compactMap { $0["classes"] }
+        let newPlan = fork.plan.tasks.prefix(task).map { JSONValue.array($0.map(JSONValue.integer)) }
+        guard oldPlan == newPlan else {
+            throw Failure(
+                .recipeBadParameter, "the tasks before task \(task) are not those of the run that is forked",
+                path: source, hint: "keep protocol, tasks and seeds.class_order")
+        }
+        for earlier in 0..<task {
+            try copy(old.task(earlier), new.task(earlier))
+            if FileManager.default.fileExists(atPath: old.pre(earlier)) { try copy(old.pre(earlier), new.pre(earlier)) }
+        }
+        try fork.adopt(old, task: task - 1)
+        return fork
+    }
+
+    private static func copy(_ source: String, _ target: String) throws {
+        let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: source)))
+        try AtomicFile.write(bytes, to: target, overwrite: true)
+    }
+}
+
+extension ContinualRun {
+    /// Takes over state and logs of another run after a task.
+    func adopt(_ old: RunPaths, task: Int) throws {
+        var checkpoint = try LoadedCheckpoint(path: old.task(task))
+        try checkpoint.restore(state)
+        if !state.statistics.isEmpty {
+            guard FileManager.default.fileExists(atPath: old.statistics(task)) else {
+                throw Failure(
+                    .recipeBadParameter,
+                    "the statistics of further heads are kept for the newest task only, not for task \(task)",
+                    path: old.folder, place: "head",
+                    hint: "fork after the last task, or with head: {kind: linear, also: []}")
+            }
+            try StatisticsFile.restore(&state.statistics, from: old.statistics(task))
+            try StatisticsFile.write(state.statistics, to: paths.statistics(task))
+        }
+        let lengths = checkpoint.logLengths
+        for (name, length) in lengths where logs[name] != nil {
+            guard let bytes = FileManager.default.contents(atPath: old.folder + "/" + name), bytes.count >= length else {
+                continue
+            }
+            try AtomicFile.write([UInt8](bytes.prefix(length)), to: folder + "/" + name, overwrite: true)
+        }
+        logs = try RunLogs(folder: folder, heads: configuration.head.kinds, lengths: lengths)
+        for (index, kind) in configuration.head.kinds.enumerated() {
+            let path = folder + "/" + RunLogs.predictions(kind, isMain: index == 0)
+            state.predictions[kind] = try PredictionTable(
+                csv: String(contentsOfFile: path, encoding: .utf8), path: path)
+        }
+        try saveTask(task)
+    }
+}
