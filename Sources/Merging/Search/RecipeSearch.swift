@@ -13,6 +13,12 @@ public struct RecipeSearch {
         public var score: Double
         /// Further numbers for the table.
         public var details: [(name: String, value: Double)]
+
+        public init(values: [String], score: Double, details: [(name: String, value: Double)]) {
+            self.values = values
+            self.score = score
+            self.details = details
+        }
     }
 
     public let dimensions: [SearchSettings.Dimension]

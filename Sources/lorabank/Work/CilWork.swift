@@ -39,10 +39,10 @@ struct CilWork {
             throw Failure(.outputExists, "the folder is not empty and holds no run", path: folder)
         }
         let loaded = try load(configuration)
-        var configuration = configuration
-        configuration.suite = loaded.suite
-        try writeRequest(configuration, loaded, folder: folder)
-        try carryOut(configuration, loaded, folder: folder)
+        var settled = configuration
+        settled.suite = loaded.suite
+        try writeRequest(settled, loaded, folder: folder)
+        try carryOut(settled, loaded, folder: folder)
     }
 
     private func writeRequest(_ configuration: RunConfiguration, _ loaded: LoadedSuite, folder: String) throws {
