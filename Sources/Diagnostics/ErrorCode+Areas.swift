@@ -149,6 +149,8 @@ extension ErrorCode {
     public static let routerBadFile = ErrorCode("router.bad_file", .malformed)
     public static let routerExpertChanged = ErrorCode("router.expert_changed", .integrity)
     public static let routerBaseMismatch = ErrorCode("router.base_mismatch", .incompatible)
+    public static let routerBadTrace = ErrorCode("router.bad_trace", .integrity)
+    public static let routerReplayDiffers = ErrorCode("router.replay_differs", .integrity)
     // cil
     public static let cilInvariant = ErrorCode("cil.invariant", .internal)
 
@@ -306,6 +308,8 @@ extension ErrorCode {
         .routerBadFile,
         .routerExpertChanged,
         .routerBaseMismatch,
+        .routerBadTrace,
+        .routerReplayDiffers,
         .cilInvariant,
         .numericNoConvergence,
         .numericDimensionLimit,

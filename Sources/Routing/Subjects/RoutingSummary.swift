@@ -38,7 +38,7 @@ public struct RoutingSummary: Sendable {
         mutualInformation = Self.information(specialisation, counts)
     }
 
-    private static func information(_ table: [[Double]], _ counts: [Int]) -> Double {
+    static func information(_ table: [[Double]], _ counts: [Int]) -> Double {
         let total = Double(max(1, counts.reduce(0, +)))
         let rows = zip(table, counts).filter { !$0.0.isEmpty }.map { row, count -> (p: [Double], prior: Double) in
             let sum = max(row.reduce(0, +), 1e-300)

@@ -55,7 +55,7 @@ struct SubjectPass {
     }
 
     /// Per-sample weights of a frozen router; nil when it gives weights per row.
-    private static func frozenWeights(
+    static func frozenWeights(
         _ router: any FrozenRouter, _ evaluation: RoutedEvaluation, _ samples: RoutedSamples
     ) throws -> [Float]? {
         let features = try evaluation.frozenFeatures(samples)

@@ -1,14 +1,55 @@
 import ArgumentParser
+import Foundation
+import Routing
 import Settings
 
 struct RouterCommand: ParsableCommand, Documented {
     static let configuration = CommandConfiguration(
         commandName: "router", abstract: "Mix adapters by a trained LoRA-Mixer router.",
-        subcommands: [RouterTrain.self, RouterEval.self])
+        subcommands: [
+            RouterTrain.self, RouterEval.self, RouterTraceCommand.self, RouterExplain.self, RouterReplay.self,
+            RouterCollapse.self,
+        ])
     static let examples = [
         "lorabank router train recipes/router/clinc150.yaml --run runs/clinc150",
         "lorabank router eval runs/clinc150",
     ]
+}
+
+/// What a router is compared with.
+struct BaselineChoice: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Comma-separated names; 'all', 'none'. \(BaselineChoice.names)", valueName: "names"))
+    var baselines = "all"
+    @Option(
+        name: .customLong("merge"),
+        help: ArgumentHelp(
+            "Compare with the static merge of this recipe. Repeatable; default: some methods as they are.",
+            valueName: "recipe"), completion: .file())
+    var merges: [String] = []
+    @Flag(name: .customLong("only-mode"), help: "Run the router only as it was set up, not with K = 1, 2, 3 and dense.")
+    var onlyMode = false
+    @Option(
+        help: ArgumentHelp(
+            "Keep predictions that training does not change in this folder, for the next run.", valueName: "dir"),
+        completion: .directory)
+    var cache: String?
+
+    private static let names = RoutingBaselines.standard.map { "\($0.id): \($0.summary)" }.joined(separator: "; ")
+
+    func options() throws -> RouterTableOptions {
+        var options = RouterTableOptions(merges: merges, allModes: !onlyMode, cache: cache)
+        switch baselines {
+        case "all": options.baselines = nil
+        case "none": options.baselines = []
+        default:
+            let names = baselines.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+            _ = try RoutingBaselines.named(names)
+            options.baselines = names
+        }
+        return options
+    }
 }
 
 struct RouterTrain: BankCommand {
@@ -42,10 +83,12 @@ struct RouterTrain: BankCommand {
     var allowUnapproved = false
     @Flag(name: .customLong("no-eval"), help: "Train only; leave the test samples alone.")
     var noEvaluation = false
+    @OptionGroup(title: "Baselines") var baselines: BaselineChoice
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func run(in session: Session) throws {
-        let work = RouterWork(session: session, allowUnapproved: allowUnapproved)
+        let work = RouterWork(
+            session: session, allowUnapproved: allowUnapproved, options: try baselines.options())
         let outcome = try work.train(
             config, overrides: settings.map { try SettingOverride($0) },
             suiteOverrides: suiteSettings.map { try SettingOverride($0) }, allowMissing: allowMissing, run: run,
@@ -79,10 +122,12 @@ struct RouterEval: BankCommand {
     var plan = "auto"
     @Flag(name: .customLong("allow-unapproved"), help: "Use pending adapters under the policy strict (recorded).")
     var allowUnapproved = false
+    @OptionGroup(title: "Baselines") var baselines: BaselineChoice
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func run(in session: Session) throws {
-        let work = RouterWork(session: session, allowUnapproved: allowUnapproved)
+        let work = RouterWork(
+            session: session, allowUnapproved: allowUnapproved, options: try baselines.options())
         let outcome = try work.evaluate(
             router, suite: suite, overrides: settings.map { try SettingOverride($0) },
             suiteOverrides: suiteSettings.map { try SettingOverride($0) }, plan: plan)

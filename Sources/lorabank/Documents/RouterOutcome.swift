@@ -5,47 +5,10 @@ import Routing
 import Tensors
 import WeightFiles
 
-/// What the subjects of a router's table made of the suite's samples.
+/// A router's table, and how the router shared the experts.
 struct RouterTable {
-    let predictions: [RoutedPredictions]
-    /// The subject that the router was set up for.
-    let main: String
-    let labels: [Int]
-    let tasks: TaskMap
-
-    /// The router as it was set up, then in its other modes, the backbone, and the expert of each sample's task.
-    static func subjects(
-        _ router: TrainedRouter, _ evaluation: RoutedEvaluation, _ samples: RoutedSamples
-    ) -> [RoutingSubject] {
-        let experts = evaluation.experts.count
-        var routings = [router.setup.routing]
-        for k in [1, 2, 3] where k < experts {
-            var routing = router.setup.routing
-            (routing.mode, routing.k, routing.topP) = (.topk, k, nil)
-            routings.append(routing)
-        }
-        var soft = router.setup.routing
-        (soft.mode, soft.topP) = (.soft, nil)
-        routings.append(soft)
-        var labels: Set<String> = []
-        var result = routings.map { router.subject($0) }.filter { labels.insert($0.label).inserted }
-        result.append(RoutingSubject(label: "backbone", kind: .backbone))
-        var weights = Matrix<Float>(rows: samples.count, columns: experts)
-        for (row, label) in samples.encoded.labels.enumerated() {
-            if let expert = router.tasks.expert(ofClass: label) { weights[row, expert] = 1 }
-        }
-        if router.tasks.taskOfExpert.contains(where: { $0 != nil }) {
-            result.append(RoutingSubject(label: "oracle-task", kind: .given(weights)))
-        }
-        return result
-    }
-
-    /// How the main subject shared the experts.
-    var summary: RoutingSummary? {
-        guard let weights = predictions.first(where: { $0.label == main })?.weights else { return nil }
-        return RoutingSummary(
-            weights: weights, tasks: labels.map { tasks.taskOfClass[$0] }, taskCount: tasks.tasks.count)
-    }
+    let table: RoutingTable
+    let quality: RoutingQuality
 }
 
 /// What `router train` and `router eval` report.
@@ -74,21 +37,23 @@ struct RouterOutcome {
     // MARK: JSON
 
     var document: JSONValue {
-        let summary = table?.summary
+        let quality = table?.quality
         return .document(
             "router",
             [
                 .init("router", .string(identity ?? name)), .init("n_train", .integer(samples)),
                 .init("seconds_train", .double(router.log.seconds)), .init("results", .array(rows)),
-                .init("load", numbers(summary?.load)), .init("entropy", .optional(summary?.entropy)),
-                .init("mutual_information", .optional(summary?.mutualInformation)),
-                .init("specialisation", .array((summary?.specialisation ?? []).map { numbers($0) })),
+                .init("load", numbers(quality?.load)), .init("entropy", .optional(quality?.entropy)),
+                .init("mutual_information", .optional(quality?.taskInformation)),
+                .init("specialisation", .array((quality?.specialisation ?? []).map { numbers($0) })),
                 .init("name", .string(name)), .init("suite", .string(suite)), .init("experts", .texts(experts)),
                 .init("tasks", .texts(taskNames)), .init("path", .optional(folder)),
                 .init("seed", .number(String(router.setup.training.seed))),
                 .init("parameters", .integer(router.model.count)),
                 .init("chosen_step", .integer(router.log.chosenStep)),
                 .init("validation", .array(router.log.validations.map(validation))),
+                .init("quality", qualityDocument), .init("beats", .texts(table?.table.beaten ?? [])),
+                .init("dense_to_sparse_gap", .optional(table?.table.denseToSparseGap)),
             ])
     }
 
@@ -98,7 +63,8 @@ struct RouterOutcome {
     }
 
     private var rows: [JSONValue] {
-        (table?.predictions ?? []).map { found in
+        (table?.table.rows ?? []).map { row in
+            let found = row.result.predictions
             let tally = found.tally
             let interval = Interval.wilson(correct: tally.correctGlobal, count: tally.count)
             return .object([
@@ -109,9 +75,28 @@ struct RouterOutcome {
                 .init("acc_local", .optional(tally.accuracyLocal)),
                 .init("correct_global", .integer(tally.correctGlobal)), .init("n", .integer(tally.count)),
                 .init("ci_low", .optional(interval?.low)), .init("ci_high", .optional(interval?.high)),
-                .init("seconds", .double(found.seconds)),
+                .init("seconds", .double(found.seconds)), .init("normalised", .optional(row.normalised)),
+                .init("difference", .optional(row.difference?.difference)),
+                .init("difference_low", .optional(row.difference?.interval.low)),
+                .init("difference_high", .optional(row.difference?.interval.high)),
+                .init("detail", .string(row.result.detail)),
             ])
         }
+    }
+
+    private var qualityDocument: JSONValue {
+        guard let quality = table?.quality else { return .null }
+        return .object([
+            .init("importance", numbers(quality.importance)), .init("usage", numbers(quality.usage)),
+            .init("relative_entropy", .double(quality.relativeEntropy)),
+            .init("maximum_to_mean", .double(quality.maximumToMean)), .init("variation", .double(quality.variation)),
+            .init("input_information", .double(quality.inputInformation)),
+            .init("input_variance", .double(quality.inputVariance)),
+            .init("oracle_agreement", .optional(quality.oracleAgreement)),
+            .init("effective_experts", .double(quality.effectiveExperts)),
+            .init("expected_experts", .integer(quality.expectedExperts)),
+            .init("collapsed", .bool(quality.isCollapsed)),
+        ])
     }
 
     private func validation(_ record: ValidationRecord) -> JSONValue {
@@ -152,21 +137,49 @@ struct RouterOutcome {
 
     func text(_ session: Session) -> String {
         var text = ""
-        if let table {
-            var rows = TerminalTable([.text("SUBJECT", shrinks: true), .number("GLOBAL %"), .number("LOCAL %")])
-            for found in table.predictions {
-                rows.add([
-                    found.label, percent(found.tally.accuracyGlobal), percent(found.tally.accuracyLocal),
-                ])
-            }
-            text += session.rendered(rows)
-        }
+        if let table { text += session.rendered(tableText(table.table)) + sharingText(table) }
         let log = router.log
         if !log.steps.isEmpty {
             let seconds = (log.seconds * 10).rounded() / 10
             text += "trained on \(samples) samples in \(seconds) s; best in validation at step \(log.chosenStep)\n"
         }
         if let folder { text += "router in \(session.shown(folder))\n" }
+        return text
+    }
+
+    private func tableText(_ table: RoutingTable) -> TerminalTable {
+        var rows = TerminalTable([
+            .text("SUBJECT", shrinks: true), .number("GLOBAL %"), .number("LOCAL %"), .number("NORMALISED"),
+            .number("ROUTER −"), .number("95 %"), .text("", shrinks: true),
+        ])
+        for row in table.rows {
+            let tally = row.result.predictions.tally
+            let interval = row.difference.map {
+                Quantities.fixed($0.interval.low * 100, 2) + " … " + Quantities.fixed($0.interval.high * 100, 2)
+            }
+            rows.add([
+                row.label, percent(tally.accuracyGlobal), percent(tally.accuracyLocal),
+                row.normalised.map { Quantities.fixed($0, 3) } ?? "–", percent(row.difference?.difference),
+                interval ?? "–", (row.isBeaten ? "beaten  " : "") + row.result.detail,
+            ])
+        }
+        return rows
+    }
+
+    private func sharingText(_ table: RouterTable) -> String {
+        let (quality, main) = (table.quality, table.table.main)
+        func fixed(_ value: Double) -> String { Quantities.fixed(value, 3) }
+        var text = "\(main) shares \(experts.count) experts: \(fixed(quality.effectiveExperts)) in effect, "
+        text += "entropy \(fixed(quality.entropy)) nats (\(fixed(quality.relativeEntropy)) of the largest), "
+        text += "largest load \(fixed(quality.maximumToMean)) × mean, I(task; expert) \(fixed(quality.taskInformation)) nats"
+        if let agreement = quality.oracleAgreement { text += ", oracle agreement \(percent(agreement)) %" }
+        text += "\n"
+        if quality.isCollapsed {
+            text += "WARNING: THE ROUTER HAS COLLAPSED: \(fixed(quality.effectiveExperts)) experts in effect, where "
+            text += "the tasks call for \(quality.expectedExperts)\n"
+        }
+        let beaten = table.table.beaten
+        text += beaten.isEmpty ? "\(main) beats no baseline for sure\n" : "\(main) beats \(beaten.joined(separator: ", "))\n"
         return text
     }
 

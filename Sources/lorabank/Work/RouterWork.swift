@@ -11,11 +11,13 @@ import WeightFiles
 /// `router`: brings experts, suite and configuration together, trains, evaluates, keeps.
 final class RouterWork {
     let session: Session
-    private let allowUnapproved: Bool
+    let allowUnapproved: Bool
+    private let options: RouterTableOptions
 
-    init(session: Session, allowUnapproved: Bool) {
+    init(session: Session, allowUnapproved: Bool, options: RouterTableOptions = RouterTableOptions()) {
         self.session = session
         self.allowUnapproved = allowUnapproved
+        self.options = options
     }
 
     // MARK: Training
@@ -45,7 +47,10 @@ final class RouterWork {
         var outcome = RouterOutcome(
             name: configuration.name, router: router, experts: experts.ids, taskNames: loaded.taskNames,
             suite: suite.name, samples: samples.count)
-        if evaluates { outcome.table = try table(evaluation, router) }
+        if evaluates {
+            outcome.table = try tableWork(evaluation).table(
+                router, training: samples, references: references(experts, configuration))
+        }
         guard let output else { return outcome }
         if configuration.setup.training.regime == .joint { try write(experts, into: output) }
         var provenance = RouterFile.Provenance(
@@ -184,6 +189,22 @@ final class RouterWork {
                 .usageBadArgument, "there is no plan '\(name)'", place: "--plan",
                 hint: "plans: " + ExecutionPlan.allCases.map(\.rawValue).joined(separator: ", "))
         }
+        let opened = try open(folder, suite: path, overrides: overrides, suiteOverrides: suiteOverrides)
+        let (file, loaded, experts) = (opened.file, opened.evaluation.loaded, opened.evaluation.experts)
+        var outcome = RouterOutcome(
+            name: file.name, router: opened.router, experts: experts.ids, taskNames: loaded.taskNames,
+            suite: opened.suite.name, samples: file.document["data"]?["samples"]?.integer ?? 0)
+        outcome.identity = file.identity
+        outcome.folder = folder
+        outcome.table = try tableWork(opened.evaluation).table(
+            opened.router, training: opened.training(), references: opened.references, plan: plan)
+        return outcome
+    }
+
+    /// The router of a folder, on the suite that it was trained for or another.
+    func open(
+        _ folder: String, suite path: String?, overrides: [SettingOverride], suiteOverrides: [SettingOverride]
+    ) throws -> OpenedRouter {
         let file = try RouterFile(folder: folder, overrides: overrides)
         guard let suitePath = path ?? file.document["suite"]?.string else {
             throw Failure(.routerBadFile, "the router names no suite", path: folder, hint: "name one with --suite")
@@ -192,33 +213,40 @@ final class RouterWork {
         let loaded = try LoadedSuite(suite, resources: SessionResources(session))
         let library = try session.library(allowUnapproved: allowUnapproved)
         let adapters = try file.experts.flatMap { try library.adapters(for: $0.reference, relativeTo: folder) }
+        noteUse(of: adapters)
         let experts = try RoutedExperts(adapters, on: loaded.backbone)
         let router = try file.router(over: experts, suite: loaded)
         let evaluation = try RoutedEvaluation(loaded, experts: experts, threads: session.threads)
-        var outcome = RouterOutcome(
-            name: file.name, router: router, experts: experts.ids, taskNames: loaded.taskNames, suite: suite.name,
-            samples: file.document["data"]?["samples"]?.integer ?? 0)
-        outcome.identity = file.identity
-        outcome.folder = folder
-        outcome.table = try table(evaluation, router, plan)
-        return outcome
+        return OpenedRouter(file: file, router: router, evaluation: evaluation, suite: suite)
     }
 
-    /// The router in its modes, the backbone and the expert of each sample's task, on the suite's samples.
-    private func table(
-        _ evaluation: RoutedEvaluation, _ router: TrainedRouter, _ plan: ExecutionPlan = .auto
-    ) throws -> RouterTable {
-        let samples = try evaluation.encode(evaluation.loaded.samples())
-        return try Interruption.cooperatively {
-            let found = try RouterTable.subjects(router, evaluation, samples).map { subject in
-                var subject = subject
-                subject.plan = plan
-                return try evaluation.predictions(
-                    subject, samples, progress: session.progress, isCancelled: { Interruption.isRequested })
-            }
-            return RouterTable(
-                predictions: found, main: router.subject().label, labels: samples.encoded.labels,
-                tasks: evaluation.loaded.tasks)
-        }
+    private func tableWork(_ evaluation: RoutedEvaluation) -> RouterTableWork {
+        RouterTableWork(session: session, allowUnapproved: allowUnapproved, options: options, evaluation: evaluation)
+    }
+}
+
+/// A router read from its folder, over its experts, ready to run.
+struct OpenedRouter {
+    let file: RouterFile
+    let router: TrainedRouter
+    let evaluation: RoutedEvaluation
+    let suite: Suite
+
+    /// How its experts are found again.
+    var references: [String] { file.experts.map(\.reference) }
+
+    /// The samples that it learned from; nil when the suite's data give others now.
+    func training() throws -> LabelledSamples? {
+        let loaded = evaluation.loaded
+        guard let count = file.document["data"]?["samples"]?.integer,
+            let digest = file.document["data"]?["sha256"]?.string
+        else { return nil }
+        let all = try loaded.dataset.train().samples
+        let part =
+            count >= all.count
+            ? all
+            : try StratifiedSplit.subsample(
+                all, classes: loaded.dataset.classNames.count, count: count, seed: router.setup.training.seed)
+        return part.contentHash.hex == digest ? part : nil
     }
 }

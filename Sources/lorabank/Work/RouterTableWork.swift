@@ -1,0 +1,115 @@
+import Adapters
+import Diagnostics
+import Evaluation
+import Foundation
+import Merging
+import Routing
+import Settings
+import Training
+
+/// What the table of a router holds beside the router.
+struct RouterTableOptions {
+    /// Names of baselines; nil: all.
+    var baselines: [String]?
+    /// Recipes of static merges; empty: some methods with their defaults.
+    var merges: [String] = []
+    /// The router with K = 1, 2, 3 and dense as well.
+    var allModes = true
+    /// Folder where predictions that training does not change are kept.
+    var cache: String?
+
+    static let defaultMerges = ["task_arithmetic", "ties", "tsv_m", "iso_c"]
+}
+
+/// Fills a router's table: the router in its modes, and everything that it must beat.
+struct RouterTableWork {
+    let session: Session
+    let allowUnapproved: Bool
+    let options: RouterTableOptions
+    let evaluation: RoutedEvaluation
+
+    /// - Parameters:
+    ///   - training: what the router learned from; nil: unknown.
+    ///   - references: how the experts are found, for merging them.
+    ///   - plan: how the router's products are arranged.
+    func table(
+        _ router: TrainedRouter, training: LabelledSamples?, references: [String], plan: ExecutionPlan = .auto
+    ) throws -> RouterTable {
+        let samples = try evaluation.encode(evaluation.loaded.samples())
+        let store = try options.cache.map { try PredictionStore(folder: $0, for: evaluation) }
+        let seed = router.setup.training.seed
+        return try Interruption.cooperatively {
+            let book = PredictionBook(
+                evaluation, samples, store: store, progress: session.progress,
+                isCancelled: { Interruption.isRequested })
+            try book.prepareFeatures()
+            let baselines = try options.baselines.map(RoutingBaselines.named) ?? RoutingBaselines.standard
+            let merges = baselines.contains { $0.id == "merged" } ? try merges(references) : []
+            let context = try BaselineContext(
+                book, tasks: router.tasks, training: baselines.contains(where: \.needsTraining) ? training : nil,
+                merges: merges, seed: seed)
+            let own = try self.router(router, book, plan)
+            var others: [RoutedResult] = []
+            for baseline in baselines {
+                session.explain("baseline \(baseline.id)")
+                others += try baseline.results(context)
+            }
+            return RouterTable(
+                table: RoutingTable(router: own.results, baselines: others, seed: seed), quality: own.quality)
+        }
+    }
+
+    /// The router as it was set up, with all its decisions, and in its other modes.
+    private func router(
+        _ router: TrainedRouter, _ book: PredictionBook, _ plan: ExecutionPlan
+    ) throws -> (results: [RoutedResult], quality: RoutingQuality) {
+        let tasks = evaluation.loaded.tasks
+        var tally = RoutingQualityTally(experts: evaluation.experts.count, tasks: router.tasks)
+        try TracedPass(evaluation, router: router, scores: false).run(
+            book.samples, progress: session.progress, isCancelled: { Interruption.isRequested }
+        ) { trace in tally.add(trace, task: tasks.taskOfClass[book.labels[trace.position]]) }
+        func result(_ routing: RoutingOptions) throws -> RoutedResult {
+            var subject = router.subject(routing)
+            subject.plan = plan
+            return RoutedResult(try book.predictions(subject))
+        }
+        var results = [try result(router.setup.routing)]
+        var labels: Set<String> = [router.subject().label]
+        for routing in options.allModes ? Self.modes(router, experts: evaluation.experts.count) : [] {
+            if labels.insert(router.subject(routing).label).inserted { results.append(try result(routing)) }
+        }
+        return (results, tally.quality)
+    }
+
+    /// K = 1, 2, 3 and dense.
+    private static func modes(_ router: TrainedRouter, experts: Int) -> [RoutingOptions] {
+        var result = [1, 2, 3].filter { $0 < experts }.map { k in
+            var routing = router.setup.routing
+            (routing.mode, routing.k, routing.topP) = (.topk, k, nil)
+            return routing
+        }
+        var soft = router.setup.routing
+        (soft.mode, soft.topP) = (.soft, nil)
+        result.append(soft)
+        return result
+    }
+
+    // MARK: Static merges
+
+    private func merges(_ references: [String]) throws -> [BaselineContext.Merge] {
+        let work = MergeWork(session: session, allowUnapproved: allowUnapproved)
+        var plan = PlanOptions()
+        plan.threads = session.threads
+        if !options.merges.isEmpty {
+            return try options.merges.map { path in
+                let name = URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent
+                return .init(name: name, adapter: try work.adapter(of: work.recipe(at: path, []), options: plan))
+            }
+        }
+        guard references.count > 1 else { return [] }
+        return try RouterTableOptions.defaultMerges.map { method in
+            let recipe = try work.recipe(method: method, references, [])
+            return .init(name: method, adapter: try work.adapter(of: recipe, options: plan))
+        }
+    }
+}
