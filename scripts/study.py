@@ -112,8 +112,13 @@ def main():
             study.run("Requests: ten adapters on MiniLM", "clinc150", "clinc150-minilm.yaml", reference, "domain",
                       reference["domains"])
             study.prototype("clinc150-minilm-prototype.yaml", reference["results"]["base"]["prototype_head"])
+        # What other studies wrote behind their marks stays.
+        kept = ""
+        if os.path.exists(results):
+            content = open(results).read()
+            kept = "\n" + content[content.index("<!-- "):] if "<!-- " in content else ""
         with open(results, "w") as file:
-            file.write("\n".join(study.lines).rstrip() + "\n")
+            file.write("\n".join(study.lines).rstrip() + "\n" + kept)
         print("wrote " + results)
         return 1 if study.bad else 0
     finally:

@@ -34,12 +34,14 @@ extension Bank {
     ///
     /// - Parameters:
     ///   - linked: remember where the folder is instead of copying it.
+    ///   - parents: adapters of this bank that it needs.
     ///   - replacing: whether the name may pass to other content.
     /// - Throws: `output.exists` when the name stands for other content, `usage.bad_argument` for an impossible name,
     ///   `bank.read_only`, `bank.locked`, `io.*`.
     public func importResource(
         _ kind: BankResource.Kind, from folder: String, named name: String, linked: Bool = false,
-        replacing: Bool = false, progress: any Diagnostics.ProgressReporting = SilentProgress()
+        replacing: Bool = false, parents: [BankResource.Parent] = [],
+        progress: any Diagnostics.ProgressReporting = SilentProgress()
     ) throws -> BankResource {
         try requireWritable()
         try AdapterName.check(name, in: name)
@@ -59,16 +61,25 @@ extension Bank {
                         hint: "choose another --name, or replace it with --force")
                 }
             }
-            let resource = BankResource(
+            var resource = BankResource(
                 kind: kind, name: name, folder: place, isLinked: linked, digest: files.digest,
                 files: files.files.count, bytes: files.bytes, importedAt: change.at, importedBy: change.actor)
+            resource.parents = parents
             try change.db.execute(
                 sql: "INSERT OR REPLACE INTO setting (key, value) VALUES (?, ?)",
                 arguments: [Bank.key(kind, name), resource.json.text()])
             try change.record(
                 "\(kind.rawValue)-import", subject: name,
-                details: ["digest": files.digest, "files": String(files.files.count), "linked": String(linked)])
+                details: [
+                    "digest": files.digest, "files": String(files.files.count), "linked": String(linked),
+                    "parents": parents.map(\.reference).joined(separator: " "),
+                ].filter { !$0.value.isEmpty })
             return resource
         }
+    }
+
+    /// Routers that need an adapter's object, sorted by name.
+    public func routers(using object: String) throws -> [BankResource] {
+        try resources(.router).filter { $0.parents.contains { $0.object == object } }
     }
 }

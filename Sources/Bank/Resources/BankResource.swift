@@ -1,10 +1,32 @@
 import Diagnostics
 import WeightFiles
 
-/// A backbone or a data set that a bank knows by name, so that suites need no paths.
+/// A backbone, a data set or a router that a bank knows by name, so that suites and commands need no paths.
 public struct BankResource: Sendable, Hashable {
     public enum Kind: String, Sendable, CaseIterable {
-        case backbone, data
+        case backbone, data, router
+
+        /// What several of them are called.
+        public var plural: String {
+            switch self {
+            case .backbone: "backbones"
+            case .data: "data"
+            case .router: "routers"
+            }
+        }
+    }
+
+    /// An adapter that it needs: an expert of a router.
+    public struct Parent: Sendable, Hashable {
+        /// `name@version` in this bank.
+        public var reference: String
+        /// SHA-256 of the bank's object.
+        public var object: String
+
+        public init(reference: String, object: String) {
+            self.reference = reference
+            self.object = object
+        }
     }
 
     public var kind: Kind
@@ -20,6 +42,8 @@ public struct BankResource: Sendable, Hashable {
     /// RFC 3339, UTC.
     public var importedAt: String
     public var importedBy: String
+    /// Adapters of this bank that it needs, in order.
+    public var parents: [Parent] = []
 
     /// The catalogue's text for it; the folder of a copy follows from the digest.
     var json: JSONValue {
@@ -27,6 +51,12 @@ public struct BankResource: Sendable, Hashable {
             .init("at", .string(importedAt)), .init("by", .string(importedBy)), .init("bytes", .integer(bytes)),
             .init("digest", .string(digest)), .init("files", .integer(files)),
             .init("link", isLinked ? .string(folder) : .null),
+            .init(
+                "parents",
+                .array(
+                    parents.map {
+                        .object([.init("object", .string($0.object)), .init("reference", .string($0.reference))])
+                    })),
         ])
     }
 
@@ -57,12 +87,16 @@ public struct BankResource: Sendable, Hashable {
             kind: kind, name: name, folder: link ?? layout.resourceFolder(kind, digest), isLinked: link != nil,
             digest: digest, files: files, bytes: bytes, importedAt: json["at"]?.string ?? "",
             importedBy: json["by"]?.string ?? "")
+        parents = (json["parents"]?.array ?? []).compactMap { item in
+            guard let object = item["object"]?.string, let reference = item["reference"]?.string else { return nil }
+            return Parent(reference: reference, object: object)
+        }
     }
 }
 
 extension BankLayout {
     func resourceFolders(_ kind: BankResource.Kind) -> String {
-        folder + (kind == .backbone ? "/backbones" : "/data")
+        folder + "/" + kind.plural
     }
 
     /// A copy stands under the first digits of its digest: contents never change under a name that is in use.

@@ -25,6 +25,7 @@ extension ErrorPage {
             .routerReplayDiffers,
             cause: "Made again, the trace is another one: router, experts, data or numbers differ.",
             example: "3 of 2401 records differ, the first in line 17",
-            remedy: "Look at that line in both; a trace of another router or data set cannot be replayed with this one."),
+            remedy: "Look at that line in both; a trace of another router or data set cannot be replayed with this one."
+        ),
     ]
 }

@@ -17,7 +17,8 @@ struct Arrow: RoutingBaseline {
         let k = try context.chosen(sizes.isEmpty ? [context.experts.count] : sizes, subject) ?? 1
         return [
             RoutedResult(
-                try context.book.predictions(subject(k), fixed: "arrow k=\(k)"), detail: "k = \(k)" + context.choiceNote)
+                try context.book.predictions(subject(k), fixed: "arrow k=\(k)"), detail: "k = \(k)" + context.choiceNote
+            )
         ]
     }
 

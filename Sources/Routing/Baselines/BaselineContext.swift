@@ -81,5 +81,7 @@ public struct BaselineContext {
         return best?.setting ?? variants.first
     }
 
-    var choiceNote: String { training == nil ? "" : ", chosen on \(training?.validating.count ?? 0) validation samples" }
+    var choiceNote: String {
+        training == nil ? "" : ", chosen on \(training?.validating.count ?? 0) validation samples"
+    }
 }

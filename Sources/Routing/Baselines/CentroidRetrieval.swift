@@ -26,7 +26,8 @@ struct CentroidRetrieval: RoutingBaseline {
         guard let training = context.training else { return [] }
         let features = try context.evaluation.frozenFeatures(training.samples)
         let sizes = [3, 2, 1].filter { $0 <= context.experts.count }
-        let settings = Similarity.allCases.flatMap { similarity in sizes.map { Setting(k: $0, similarity: similarity) } }
+        let settings = Similarity.allCases.flatMap { similarity in sizes.map { Setting(k: $0, similarity: similarity) }
+        }
         // Choosing with a library that holds the validation samples would favour the largest cosine.
         let libraries = Self.libraries(features, training, training.fitting, experts: context.experts.count)
         let best = try context.chosen(settings) { Self.subject(id, libraries, $0) }

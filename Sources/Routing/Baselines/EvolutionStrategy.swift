@@ -12,8 +12,9 @@ struct EvolutionStrategy {
     var seed: UInt64
 
     /// - Returns: the best candidate that was evaluated, the start among them.
-    func minimise(from start: [Double], _ function: ([Double]) throws -> Double) throws -> (point: [Double], value: Double)
-    {
+    func minimise(from start: [Double], _ function: ([Double]) throws -> Double) throws -> (
+        point: [Double], value: Double
+    ) {
         let n = start.count
         let d = Double(n)
         let size = 4 + Int(3 * log(d))

@@ -120,7 +120,8 @@ extension RoutedPredictions {
     /// - Parameters:
     ///   - logits: [samples, classes].
     ///   - labels: class of each sample.
-    init(label: String, logits: Matrix<Float>, labels: [Int], tasks: TaskMap, weights: Matrix<Float>?, seconds: Double) {
+    init(label: String, logits: Matrix<Float>, labels: [Int], tasks: TaskMap, weights: Matrix<Float>?, seconds: Double)
+    {
         var tally = PredictionTally(map: tasks)
         logits.elements.withUnsafeBufferPointer { buffer in
             for row in 0..<logits.rows {

@@ -34,7 +34,9 @@ final class ScoreRouter: SiteRouter {
                 let from = rows.input + row * rows.stride
                 for i in 0..<rows.width { x[i] = Double(from[i]) }
                 for site in 0..<rows.columns / experts {
-                    guard let table = tables[.init(layer: point.layer, group: point.group, kind: site)] else { continue }
+                    guard let table = tables[.init(layer: point.layer, group: point.group, kind: site)] else {
+                        continue
+                    }
                     table.score(x, into: z)
                     rule.probabilities(z, covered: table.covered, p: p, logP: logP)
                     rule.weights(p: p, logP: logP, domain: nil, into: w)

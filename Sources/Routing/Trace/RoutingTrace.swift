@@ -81,9 +81,13 @@ public struct RoutingTrace: Sendable {
             let seal = summary["seal"]?.string, last.hasSuffix(",\"seal\":\"\(seal)\"}")
         else { throw bad("the last line is no sealed summary", "line \(all.count)") }
         let before = all.dropLast().map { $0 + "\n" }.joined()
-        guard SHA256Digest.of(before).hex == digest else { throw bad("the lines are not those of the digest", "digest") }
+        guard SHA256Digest.of(before).hex == digest else {
+            throw bad("the lines are not those of the digest", "digest")
+        }
         let open = String(last.dropLast(seal.count + #","seal":""}"#.count))
-        guard SHA256Digest.of(before + open).hex == seal else { throw bad("the summary is not that of the seal", "seal") }
+        guard SHA256Digest.of(before + open).hex == seal else {
+            throw bad("the summary is not that of the seal", "seal")
+        }
         self.digest = digest
         lines = Array(all.dropLast())
     }

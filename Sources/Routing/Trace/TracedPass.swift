@@ -56,7 +56,8 @@ public struct TracedPass {
             ? try global(samples, positions, input, lengths) : try local(positions, input, lengths)
     }
 
-    private func trace(_ position: Int, _ logits: Matrix<Float>, _ row: Int, _ sites: [SampleTrace.Site]) -> SampleTrace {
+    private func trace(_ position: Int, _ logits: Matrix<Float>, _ row: Int, _ sites: [SampleTrace.Site]) -> SampleTrace
+    {
         let scores = logits.elements[row * logits.columns..<(row + 1) * logits.columns]
         return SampleTrace(position: position, logits: Array(scores), sites: sites, experts: model.experts)
     }
@@ -94,8 +95,11 @@ public struct TracedPass {
         }
         let p = kept(of: decision.p)
         let w = Removal.apply(removed, to: kept(of: decision.w), experts: experts)
-        let scores = !scores ? Matrix<Float>(rows: positions.count, columns: 0) : try logits(
-            input, evaluation.experts.packed, read.isPerSample ? .perSample(w) : .perRow(w), count: positions.count)
+        let scores =
+            !scores
+            ? Matrix<Float>(rows: positions.count, columns: 0)
+            : try logits(
+                input, evaluation.experts.packed, read.isPerSample ? .perSample(w) : .perRow(w), count: positions.count)
         var first = 0
         return positions.indices.map { index in
             let rows = read.isPerSample ? 1 : lengths[index]

@@ -23,6 +23,11 @@ struct Revoke: BankCommand {
             for row in outcome.descendants {
                 session.warn("'\(row.reference)' (\(row.state.rawValue)) was made from '\(reference)'")
             }
+            for row in outcome.changed {
+                for router in (try? bank.routers(using: row.object)) ?? [] {
+                    session.warn("router '\(router.name)' needs '\(row.reference)' and refuses to run from now on")
+                }
+            }
             return outcome.changed
         }
     }

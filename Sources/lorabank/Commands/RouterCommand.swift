@@ -1,4 +1,5 @@
 import ArgumentParser
+import Diagnostics
 import Foundation
 import Routing
 import Settings
@@ -8,7 +9,7 @@ struct RouterCommand: ParsableCommand, Documented {
         commandName: "router", abstract: "Mix adapters by a trained LoRA-Mixer router.",
         subcommands: [
             RouterTrain.self, RouterEval.self, RouterTraceCommand.self, RouterExplain.self, RouterReplay.self,
-            RouterCollapse.self,
+            RouterCollapse.self, RouterList.self, RouterImport.self, RouterShow.self,
         ])
     static let examples = [
         "lorabank router train recipes/router/clinc150.yaml --run runs/clinc150",
@@ -83,16 +84,19 @@ struct RouterTrain: BankCommand {
     var allowUnapproved = false
     @Flag(name: .customLong("no-eval"), help: "Train only; leave the test samples alone.")
     var noEvaluation = false
+    @Option(help: ArgumentHelp("Keep the router in the bank under this name; needs --run.", valueName: "name"))
+    var name: String?
     @OptionGroup(title: "Baselines") var baselines: BaselineChoice
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
     func run(in session: Session) throws {
+        if name != nil, run == nil { throw Failure(.usageBadArgument, "--name needs --run", place: "--name") }
         let work = RouterWork(
             session: session, allowUnapproved: allowUnapproved, options: try baselines.options())
         let outcome = try work.train(
             config, overrides: settings.map { try SettingOverride($0) },
             suiteOverrides: suiteSettings.map { try SettingOverride($0) }, allowMissing: allowMissing, run: run,
-            evaluates: !noEvaluation)
+            evaluates: !noEvaluation, name: name)
         session.result(outcome.document) { outcome.text(session) }
     }
 }
@@ -106,7 +110,8 @@ struct RouterEval: BankCommand {
         "lorabank router eval runs/clinc150 --set routing.k=3 --set routing.mode=topk --suite-set data.split=val",
     ]
 
-    @Argument(help: ArgumentHelp("The folder of a router.", valueName: "router"), completion: .directory)
+    @Argument(
+        help: ArgumentHelp("A router of the bank, or a router's folder.", valueName: "router"), completion: .directory)
     var router: String
     @Option(help: ArgumentHelp("Evaluate on this suite instead of that of the training.", valueName: "file"))
     var suite: String?

@@ -5,7 +5,8 @@ import Settings
 
 /// What the commands that look into a router have in common.
 struct RouterSubject: ParsableArguments {
-    @Argument(help: ArgumentHelp("A router of the bank, or a router's folder.", valueName: "router"), completion: .directory)
+    @Argument(
+        help: ArgumentHelp("A router of the bank, or a router's folder.", valueName: "router"), completion: .directory)
     var router: String
     @Option(help: ArgumentHelp("Take samples of this suite instead of that of the training.", valueName: "file"))
     var suite: String?

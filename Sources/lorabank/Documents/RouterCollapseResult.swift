@@ -39,7 +39,8 @@ struct RouterCollapseResult {
     func text(_ session: Session) -> String {
         func percent(_ share: Double?) -> String { share.map { Quantities.fixed($0 * 100, 2) } ?? "–" }
         var text = "router \(percent(routed.tally.accuracyGlobal)) %, static adapter "
-        text += "\(percent(merged.tally.accuracyGlobal)) %: \(percent(lost)) points lost on \(routed.tally.count) samples\n"
+        text +=
+            "\(percent(merged.tally.accuracyGlobal)) %: \(percent(lost)) points lost on \(routed.tally.count) samples\n"
         if let path { text += "adapter of rank \(rank) in \(session.shown(path))\n" }
         if let stored { text += "\(stored.reference) of rank \(rank), made from \(experts.count) experts\n" }
         return text

@@ -76,10 +76,14 @@ struct RouterExplanation {
                 .init(
                     "layers",
                     .array(
-                        layers.map { .object([.init("layer", .string($0.label)), .init("load", numbers($0.weights))]) })),
-                .init("tokens", .array(tokenWeights.enumerated().map { row, weights in
-                    .object([.init("token", .string(token(row))), .init("load", numbers(weights))])
-                })),
+                        layers.map { .object([.init("layer", .string($0.label)), .init("load", numbers($0.weights))]) })
+                ),
+                .init(
+                    "tokens",
+                    .array(
+                        tokenWeights.enumerated().map { row, weights in
+                            .object([.init("token", .string(token(row))), .init("load", numbers(weights))])
+                        })),
                 .init("counterfactuals", .array(explanation.counterfactuals.map(counterfactual))),
                 .init("provenance", .array(provenance.map(\.json))), .init("html", .optional(html)),
             ])
@@ -99,9 +103,11 @@ struct RouterExplanation {
         var text = "sample \(place): \(session.shown(classNames[trace.prediction])) (\(right)"
         if trace.prediction != explanation.label { text += ", is \(session.shown(classNames[explanation.label]))" }
         text += "), loss \(fixed(explanation.loss)); backbone: "
-        text += session.shown(classNames[explanation.backbonePrediction]) + ", loss \(fixed(explanation.backboneLoss))\n\n"
+        text +=
+            session.shown(classNames[explanation.backbonePrediction]) + ", loss \(fixed(explanation.backboneLoss))\n\n"
         var table = TerminalTable([
-            .text("EXPERT"), .number("SHARE %"), .text("WITHOUT IT"), .number("LOSS"), .number("EFFECT"), .text("STATE"),
+            .text("EXPERT"), .number("SHARE %"), .text("WITHOUT IT"), .number("LOSS"), .number("EFFECT"),
+            .text("STATE"),
             .text("LICENCE"), .text("APPROVED BY"), .text("SOURCE", shrinks: true),
         ])
         for without in explanation.counterfactuals {
@@ -140,7 +146,8 @@ struct RouterExplanation {
     private func fixed(_ value: Double) -> String { Quantities.fixed(value, 3) }
 
     func page(title: String, origin: String) -> String {
-        let answer = "Answer: \(classNames[trace.prediction]); label: \(classNames[explanation.label]); backbone: "
+        let answer =
+            "Answer: \(classNames[trace.prediction]); label: \(classNames[explanation.label]); backbone: "
             + "\(classNames[explanation.backbonePrediction])."
         var sections = [HTMLPage.Section("Answer", [.paragraph(answer)])]
         sections.append(
@@ -149,7 +156,10 @@ struct RouterExplanation {
                 [
                     .table(
                         HTMLPage.Table(
-                            heading: ["expert", "share", "answer without it", "loss", "effect", "state", "licence", "approved by", "source"],
+                            heading: [
+                                "expert", "share", "answer without it", "loss", "effect", "state", "licence",
+                                "approved by", "source",
+                            ],
                             rows: explanation.counterfactuals.map { without in
                                 let from = provenance[without.expert]
                                 return [

@@ -171,7 +171,8 @@ struct RouterOutcome {
         func fixed(_ value: Double) -> String { Quantities.fixed(value, 3) }
         var text = "\(main) shares \(experts.count) experts: \(fixed(quality.effectiveExperts)) in effect, "
         text += "entropy \(fixed(quality.entropy)) nats (\(fixed(quality.relativeEntropy)) of the largest), "
-        text += "largest load \(fixed(quality.maximumToMean)) × mean, I(task; expert) \(fixed(quality.taskInformation)) nats"
+        text +=
+            "largest load \(fixed(quality.maximumToMean)) × mean, I(task; expert) \(fixed(quality.taskInformation)) nats"
         if let agreement = quality.oracleAgreement { text += ", oracle agreement \(percent(agreement)) %" }
         text += "\n"
         if quality.isCollapsed {
@@ -179,7 +180,9 @@ struct RouterOutcome {
             text += "the tasks call for \(quality.expectedExperts)\n"
         }
         let beaten = table.table.beaten
-        text += beaten.isEmpty ? "\(main) beats no baseline for sure\n" : "\(main) beats \(beaten.joined(separator: ", "))\n"
+        text +=
+            beaten.isEmpty
+            ? "\(main) beats no baseline for sure\n" : "\(main) beats \(beaten.joined(separator: ", "))\n"
         return text
     }
 

@@ -14,7 +14,7 @@ struct ResourceWork {
 
     func list() throws {
         let resources = try session.bank().resources(kind)
-        let key = kind == .backbone ? "backbones" : "data"
+        let key = kind.plural
         session.result(
             .document(kind.rawValue, [.init(key, .array(resources.map { .object(ResourceWork.row($0)) }))])
         ) {

@@ -66,8 +66,8 @@ struct RouterTableWork {
         let tasks = evaluation.loaded.tasks
         var tally = RoutingQualityTally(experts: evaluation.experts.count, tasks: router.tasks)
         try TracedPass(evaluation, router: router, scores: false).run(
-            book.samples, progress: session.progress, isCancelled: { Interruption.isRequested }
-        ) { trace in tally.add(trace, task: tasks.taskOfClass[book.labels[trace.position]]) }
+            book.samples, progress: session.progress, isCancelled: { Interruption.isRequested },
+            each: { trace in tally.add(trace, task: tasks.taskOfClass[book.labels[trace.position]]) })
         func result(_ routing: RoutingOptions) throws -> RoutedResult {
             var subject = router.subject(routing)
             subject.plan = plan

@@ -22,10 +22,12 @@ final class RouterWork {
 
     // MARK: Training
 
-    /// - Parameter run: a new folder for router, log and table.
+    /// - Parameters:
+    ///   - run: a new folder for router, log and table.
+    ///   - name: keep the router in the bank as well, under this name.
     func train(
         _ path: String, overrides: [SettingOverride], suiteOverrides: [SettingOverride], allowMissing: Bool,
-        run: String?, evaluates: Bool
+        run: String?, evaluates: Bool, name: String? = nil
     ) throws -> RouterOutcome {
         var configuration = try RouterConfigurationReader.read(path: path, overrides: overrides)
         configuration.setup.training.allowMissing = allowMissing
@@ -49,7 +51,8 @@ final class RouterWork {
             suite: suite.name, samples: samples.count)
         if evaluates {
             outcome.table = try tableWork(evaluation).table(
-                router, training: samples, references: references(experts, configuration))
+                router, training: samples,
+                references: configuration.setup.training.regime == .joint ? [] : references(experts, configuration))
         }
         guard let output else { return outcome }
         if configuration.setup.training.regime == .joint { try write(experts, into: output) }
@@ -62,6 +65,7 @@ final class RouterWork {
         try outcome.write(into: output)
         try output.commit()
         outcome.folder = run
+        if let name { try RouterBankWork(session: session).keep(output.path, as: name, replacing: false) }
         return outcome
     }
 
@@ -205,6 +209,7 @@ final class RouterWork {
     func open(
         _ folder: String, suite path: String?, overrides: [SettingOverride], suiteOverrides: [SettingOverride]
     ) throws -> OpenedRouter {
+        let folder = try RouterBankWork(session: session).folder(of: folder)
         let file = try RouterFile(folder: folder, overrides: overrides)
         guard let suitePath = path ?? file.document["suite"]?.string else {
             throw Failure(.routerBadFile, "the router names no suite", path: folder, hint: "name one with --suite")
