@@ -60,7 +60,8 @@ import WeightFiles
         try lines.write(toFile: trace, atomically: true, encoding: .utf8)
         #expect(try scratch.run("router", "replay", "words", "--trace", trace).status == 9)
 
-        let explained = try scratch.json("router", "explain", "words", "--sample", "4", "--html", scratch.folder + "/e.html")
+        let explained = try scratch.json(
+            "router", "explain", "words", "--sample", "4", "--html", scratch.folder + "/e.html")
         #expect(explained["counterfactuals"]?.array?.count == 2)
         #expect(explained["provenance"]?[0]?["state"]?.string == "approved")
         let collapsed = try scratch.json("router", "collapse", "words", "--name", "words-static")

@@ -89,11 +89,13 @@ import Testing
     }
 
     @Test func `removing an expert gives its weight to the others`() throws {
-        #expect(
-            Removal.apply([1], to: [0.5, 0.3, 0.2, 0, 1, 0], experts: 3)[0...2].elementsEqual(
-                [0.5, 0, 0.2].map { $0 / 0.7 }
-            ) { abs($0 - $1) < 1e-6 })
-        #expect(Removal.apply([1], to: [0, 1, 0], experts: 3) == [0, 0, 0])
+        let removal = Removal(experts: [1], count: 3)
+        let kept = removal.applied(to: [0.5, 0.3, 0.2], p: [0.5, 0.3, 0.2])
+        #expect(zip(kept, [0.5 / 0.7, 0, 0.2 / 0.7]).allSatisfy { abs(Double($0) - $1) < 1e-6 })
+        #expect(removal.applied(to: [0, 1, 0], p: [0.3, 0.5, 0.2]) == [0, 0, 0])
+        let rule = MixingRule(RoutingOptions(mode: .topk, k: 1), temperature: 1, experts: 3, nullExpert: false)
+        let anew = Removal(experts: [1], count: 3, rule: rule)
+        #expect(anew.applied(to: [0, 1, 0], p: [0.3, 0.5, 0.2]) == [1, 0, 0])
         let mixture = try SuiteMixture()
         let router = try mixture.router(RoutingOptions(mode: .soft))
         let one = try mixture.evaluation.encode(mixture.samples.labelled.selecting([7]))

@@ -12,8 +12,7 @@ public struct TracedPass {
     let evaluation: RoutedEvaluation
     let model: RouterModel
     let routing: RoutingOptions
-    /// Experts that may not be used; their weight goes to the others.
-    let removed: Set<Int>
+    let removal: Removal
     /// False: scores may be left empty where decisions do not need them.
     let scores: Bool
     private let chunk = 64
@@ -21,6 +20,7 @@ public struct TracedPass {
     /// - Parameters:
     ///   - routing: how weights are made; nil: as the router was set up.
     ///   - removed: experts whose weight is set to zero, the rest renormalised.
+    ///   - choosingAnew: the others compete for the places of the removed, as if these had never been there.
     ///   - scores: false leaves the scores empty where one router decides for the network, which saves the mixture.
     public init(
         _ evaluation: RoutedEvaluation, router: TrainedRouter, routing: RoutingOptions? = nil,
@@ -30,7 +30,12 @@ public struct TracedPass {
         self.evaluation = evaluation
         model = router.model
         self.routing = routing ?? router.setup.routing
-        self.removed = removed
+        removal = Removal(
+            experts: removed, count: router.model.experts,
+            rule: choosingAnew
+                ? MixingRule(
+                    self.routing, temperature: router.model.options.temperature, experts: router.model.experts,
+                    nullExpert: router.model.options.nullExpert) : nil)
     }
 
     /// - Parameter each: receives the samples in their order.
@@ -94,7 +99,7 @@ public struct TracedPass {
             (0..<decision.rows).flatMap { row in (0..<experts).map { Float(table[row * outputs + $0]) } }
         }
         let p = kept(of: decision.p)
-        let w = Removal.apply(removed, to: kept(of: decision.w), experts: experts)
+        let w = removal.applied(to: kept(of: decision.w), p: p)
         let scores =
             !scores
             ? Matrix<Float>(rows: positions.count, columns: 0)
@@ -114,28 +119,11 @@ public struct TracedPass {
     // MARK: Routers at the linears
 
     private func local(_ positions: [Int], _ input: NetworkInput<Float>, _ lengths: [Int]) throws -> [SampleTrace] {
-        let router = TracingRouter(model, routing: routing, removed: removed)
+        let router = TracingRouter(model, routing: routing, removal: removal)
         let mix = try evaluation.experts.mix(perSite: model.isPerSite)
         let scores = try logits(input, mix, .routed(router), count: positions.count)
         let sites = router.sites(lengths: lengths)
         return positions.indices.map { trace(positions[$0], scores, $0, sites[$0]) }
-    }
-}
-
-/// Takes experts out of mixing weights.
-enum Removal {
-    /// - Parameter weights: [rows, experts]. A row that used only removed experts becomes zero.
-    static func apply(_ removed: Set<Int>, to weights: [Float], experts: Int) -> [Float] {
-        guard !removed.isEmpty else { return weights }
-        var result = weights
-        for first in stride(from: 0, to: weights.count, by: experts) {
-            let before = weights[first..<first + experts].reduce(0, +)
-            for expert in removed { result[first + expert] = 0 }
-            let after = result[first..<first + experts].reduce(0, +)
-            guard after > 0 else { continue }
-            for expert in 0..<experts { result[first + expert] *= before / after }
-        }
-        return result
     }
 }
 
@@ -155,12 +143,12 @@ private final class TracingRouter: SiteRouter {
     private let model: RouterModel
     private let mixing: LearnedRouter<Float>
     private let soft: LearnedRouter<Float>
-    private let removed: Set<Int>
+    private let removal: Removal
     private let blocks = Mutex<[Block]>([])
 
-    init(_ model: RouterModel, routing: RoutingOptions, removed: Set<Int>) {
+    init(_ model: RouterModel, routing: RoutingOptions, removal: Removal) {
         self.model = model
-        self.removed = removed
+        self.removal = removal
         mixing = LearnedRouter<Float>(model, routing: routing)
         soft = LearnedRouter<Float>(model, routing: RoutingOptions(mode: .soft))
     }
@@ -174,14 +162,13 @@ private final class TracingRouter: SiteRouter {
         let experts = model.experts
         let count = rows.count * rows.columns
         mixing.coefficients(at: point, rows: rows, into: weights)
-        if !removed.isEmpty {
-            let kept = Removal.apply(
-                removed, to: Array(UnsafeBufferPointer(start: weights, count: count)), experts: experts)
-            for (index, value) in kept.enumerated() { weights[index] = value }
-        }
         var p = [Float](repeating: 0, count: count)
         p.withUnsafeMutableBufferPointer {
             if let base = $0.baseAddress { soft.coefficients(at: point, rows: rows, into: base) }
+        }
+        if !removal.isEmpty {
+            let kept = removal.applied(to: Array(UnsafeBufferPointer(start: weights, count: count)), p: p)
+            for (index, value) in kept.enumerated() { weights[index] = value }
         }
         for site in 0..<rows.columns / experts {
             let found =

@@ -31,6 +31,8 @@ struct BaselineChoice: ParsableArguments {
     var merges: [String] = []
     @Flag(name: .customLong("only-mode"), help: "Run the router only as it was set up, not with K = 1, 2, 3 and dense.")
     var onlyMode = false
+    @Flag(help: "Take each expert away in turn, and say what the router does without it.")
+    var robustness = false
     @Option(
         help: ArgumentHelp(
             "Keep predictions that training does not change in this folder, for the next run.", valueName: "dir"),
@@ -40,7 +42,7 @@ struct BaselineChoice: ParsableArguments {
     private static let names = RoutingBaselines.standard.map { "\($0.id): \($0.summary)" }.joined(separator: "; ")
 
     func options() throws -> RouterTableOptions {
-        var options = RouterTableOptions(merges: merges, allModes: !onlyMode, cache: cache)
+        var options = RouterTableOptions(merges: merges, allModes: !onlyMode, robustness: robustness, cache: cache)
         switch baselines {
         case "all": options.baselines = nil
         case "none": options.baselines = []

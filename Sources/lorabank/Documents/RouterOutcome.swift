@@ -9,6 +9,7 @@ import WeightFiles
 struct RouterTable {
     let table: RoutingTable
     let quality: RoutingQuality
+    let leaveOneOut: [LeaveOneOut]
 }
 
 /// What `router train` and `router eval` report.
@@ -53,6 +54,14 @@ struct RouterOutcome {
                 .init("chosen_step", .integer(router.log.chosenStep)),
                 .init("validation", .array(router.log.validations.map(validation))),
                 .init("quality", qualityDocument), .init("beats", .texts(table?.table.beaten ?? [])),
+                .init(
+                    "leave_one_out",
+                    .array(
+                        (table?.leaveOneOut ?? []).map {
+                            .object([
+                                .init("expert", .string(experts[$0.expert])), .init("acc_global", .double($0.accuracy)),
+                            ])
+                        })),
                 .init("dense_to_sparse_gap", .optional(table?.table.denseToSparseGap)),
             ])
     }
@@ -178,6 +187,9 @@ struct RouterOutcome {
         if quality.isCollapsed {
             text += "WARNING: THE ROUTER HAS COLLAPSED: \(fixed(quality.effectiveExperts)) experts in effect, where "
             text += "the tasks call for \(quality.expectedExperts)\n"
+        }
+        for without in table.leaveOneOut {
+            text += "without \(experts[without.expert]): \(percent(without.accuracy)) %\n"
         }
         let beaten = table.table.beaten
         text +=

@@ -15,6 +15,8 @@ struct RouterTableOptions {
     var merges: [String] = []
     /// The router with K = 1, 2, 3 and dense as well.
     var allModes = true
+    /// What the router does without each expert.
+    var robustness = false
     /// Folder where predictions that training does not change are kept.
     var cache: String?
 
@@ -55,7 +57,8 @@ struct RouterTableWork {
                 others += try baseline.results(context)
             }
             return RouterTable(
-                table: RoutingTable(router: own.results, baselines: others, seed: seed), quality: own.quality)
+                table: RoutingTable(router: own.results, baselines: others, seed: seed), quality: own.quality,
+                leaveOneOut: options.robustness ? try LeaveOneOut.all(router, book) : [])
         }
     }
 
