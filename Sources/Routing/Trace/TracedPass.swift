@@ -24,7 +24,7 @@ public struct TracedPass {
     ///   - scores: false leaves the scores empty where one router decides for the network, which saves the mixture.
     public init(
         _ evaluation: RoutedEvaluation, router: TrainedRouter, routing: RoutingOptions? = nil,
-        removing removed: Set<Int> = [], scores: Bool = true
+        removing removed: Set<Int> = [], choosingAnew: Bool = false, scores: Bool = true
     ) {
         self.scores = scores
         self.evaluation = evaluation
