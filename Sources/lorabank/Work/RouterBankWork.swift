@@ -43,7 +43,8 @@ struct RouterBankWork {
     func `import`(_ path: String, name: String?, replacing: Bool) throws {
         let name = name ?? AdapterName.proposal(from: URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent)
         let resource = try keep(path, as: name, replacing: replacing)
-        session.result(.document("router_import", [.init("router", .object(try row(resource)))])) {
+        let described = try row(resource)
+        session.result(.document("router_import", [.init("router", .object(described))])) {
             "imported router '\(session.shown(name))' over \(resource.parents.count) adapters of the bank\n"
         }
     }
