@@ -42,7 +42,8 @@ public struct FeatureProbe: Sendable, Hashable {
         guard values.count == samples.count * backbone.description.width else {
             throw Failure(
                 .backboneBadInput,
-                "the images are \(set.shape.channels)×\(set.shape.height)×\(set.shape.width), the backbone reads others")
+                "the images are \(set.shape.channels)×\(set.shape.height)×\(set.shape.width), the backbone reads others"
+            )
         }
         return Matrix(rows: samples.count, columns: backbone.description.width, elements: values)
     }
@@ -70,7 +71,8 @@ enum LogisticFit {
         for i in rows.indices { rows[i] *= factor }
         let head = TrainableHead(.linear, width: width, classes: classes, seed: 1)
         let optimizer = Optimizer(
-            .adamw, groups: [ParameterGroup(name: "head", values: head.values, gradient: head.gradient, weightDecay: 1e-3)])
+            .adamw,
+            groups: [ParameterGroup(name: "head", values: head.values, gradient: head.gradient, weightDecay: 1e-3)])
         let schedule = LearningRateSchedule(.cosine, base: 0.05, totalSteps: 300)
         var room = [Float](repeating: 0, count: rows.count)
         var losses = [Float](repeating: 0, count: labels.count)

@@ -17,7 +17,8 @@ public enum PretrainReader {
         let file = try MappedFile(path: path)
         guard file.bytes.count <= YAMLLimits().bytes, let text = String(validating: file.bytes, as: UTF8.self) else {
             throw Failure(
-                .recipeSyntax, "a configuration is a few lines of YAML; this file is too large or not UTF-8", path: path)
+                .recipeSyntax, "a configuration is a few lines of YAML; this file is too large or not UTF-8", path: path
+            )
         }
         do { return try read(text: text, overrides: overrides) } catch let failure as Failure {
             throw failure.at(path: path)
@@ -122,7 +123,8 @@ private struct Fields {
     private func training(_ result: inout PretrainConfiguration) throws {
         guard let fields = try reader.mapping("train") else { return }
         try fields.refuseUnknown(known: [
-            "steps", "batch", "accumulate", "optimizer", "learning_rate", "schedule", "min_lr", "warmup", "weight_decay",
+            "steps", "batch", "accumulate", "optimizer", "learning_rate", "schedule", "min_lr", "warmup",
+            "weight_decay",
             "clip",
         ])
         let old = result.training
@@ -158,7 +160,8 @@ private struct Fields {
     ) throws -> ClosedRange<Double>? {
         guard let node = fields[key] else { return nil }
         let numbers = node.sequence?.compactMap(FieldReader.number) ?? []
-        guard numbers.count == 2, node.sequence?.count == 2, numbers.allSatisfy(range.contains), numbers[0] <= numbers[1]
+        guard numbers.count == 2, node.sequence?.count == 2, numbers.allSatisfy(range.contains),
+            numbers[0] <= numbers[1]
         else { throw fields.wrongType(key, expected: "two numbers in order within \(range)", found: node) }
         return numbers[0]...numbers[1]
     }

@@ -128,7 +128,8 @@ public final class Pretraining {
                 throw CancellationError()
             }
             let first = trainer.stepCount * train.accumulate
-            let outcome = try trainer.step((0..<train.accumulate).map { batches.training(first + $0, count: train.batch) })
+            let outcome = try trainer.step(
+                (0..<train.accumulate).map { batches.training(first + $0, count: train.batch) })
             window.add(outcome)
             if trainer.stepCount % 50 == 0 || trainer.stepCount == train.steps { note(outcome, progress) }
             if trainer.stepCount % configuration.checkpointEvery == 0, trainer.stepCount < train.steps {
@@ -227,7 +228,8 @@ public final class Pretraining {
             .init("name", .string(configuration.name)),
             .init("data", .string("procedural stroke glyphs: random strokes, no picture of a real character")),
             .init("seed", .number(String(configuration.seed))), .init("steps", .integer(outcome.steps)),
-            .init("samples", .integer(outcome.steps * configuration.training.batch * configuration.training.accumulate)),
+            .init(
+                "samples", .integer(outcome.steps * configuration.training.batch * configuration.training.accumulate)),
             .init("validation_loss", .double(outcome.loss)), .init("validation_accuracy", .double(outcome.accuracy)),
             .init("probes", .array(probes)),
             .init(

@@ -45,7 +45,8 @@ public enum TrainingCheckpoint {
     public static func restore(_ trainer: Trainer, identity: String, from path: String) throws -> [String: String] {
         let file = try SafetensorsFile(path: path)
         let metadata = file.metadata
-        guard metadata["format"] == format, metadata["identity"] == identity, let step = metadata["step"].flatMap(Int.init),
+        guard metadata["format"] == format, metadata["identity"] == identity,
+            let step = metadata["step"].flatMap(Int.init),
             let steps = metadata["group_steps"]?.split(separator: ",").compactMap({ Int($0) }),
             steps.count == trainer.optimizer.groups.count
         else {

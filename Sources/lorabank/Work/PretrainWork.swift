@@ -21,7 +21,8 @@ struct PretrainWork {
                 [
                     .init("name", .string(configuration.name)), .init("path", .string(target)),
                     .init("steps", .integer(outcome.steps)), .init("resumed_from", .integer(outcome.resumedFrom)),
-                    .init("parameters", .integer(outcome.parameters)), .init("classes", .integer(configuration.classes)),
+                    .init("parameters", .integer(outcome.parameters)),
+                    .init("classes", .integer(configuration.classes)),
                     .init("validation_loss", .double(outcome.loss)),
                     .init("validation_accuracy", .double(outcome.accuracy)),
                     .init(
