@@ -62,6 +62,36 @@ import WeightFiles
         #expect(without.hint?.contains("modules_to_save") == true)
     }
 
+    /// A checkpoint as libraries publish it: the head among the weights, its classes in an order of their own.
+    @Test func `the classifier of the backbone's checkpoint`() throws {
+        let tiny = try TinySuite("digits")
+        let folder = FileManager.default.temporaryDirectory.path + "/published-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let order = [2, 0, 3, 1]
+        let names = order.enumerated().map { "\"\($0)\": \"\(tiny.loaded.dataset.classNames[$1])\"" }
+        let old = try String(contentsOfFile: tiny.folder + "/backbone/config.json", encoding: .utf8)
+        let text = try #require(old.range(of: "{")).upperBound
+        try ("{\"id2label\": {\(names.joined(separator: ", "))}," + old[text...]).write(
+            toFile: folder + "/config.json", atomically: true, encoding: .utf8)
+        let head = try #require(try SafetensorsFile(path: tiny.folder + "/head.safetensors").view("weight"))
+        let rows = try head.floatMatrix(rows: 4, columns: 16)
+        let permuted = order.flatMap { rows.elements[$0 * 16..<($0 + 1) * 16] }
+        let weights = try SafetensorsFile(path: tiny.folder + "/backbone/model.safetensors")
+        try permuted.withUnsafeBytes { bytes in
+            let own = TensorView(name: "head.weight", dtype: .f32, shape: [4, 16], bytes: bytes, owner: head.owner)
+            _ = try SafetensorsWriter.write(weights.tensors + [own], to: folder + "/model.safetensors")
+        }
+        let own = try TinySuite("digits", "backbone=\(folder)", "head={from: backbone}")
+        let found = try own.evaluator().evaluate([.backbone]).results[0].tally.predictions
+        #expect(found == (try tiny.predictions("backbone")))
+        let file = try TinySuite("digits", "head={linear: \(folder)}")
+        let raw = try file.evaluator().evaluate([.backbone]).results[0].tally.predictions
+        #expect(raw.map { order[$0] } == found)
+        let none = try TinySuite("digits", "head={from: backbone}")
+        #expect(failure { try none.evaluator().evaluate([.backbone]) }?.code == .dataMissing)
+    }
+
     @Test func `class names as prototypes`() throws {
         let tiny = try TinySuite("words")
         let names = try tiny.evaluator().evaluate([.backbone]).results[0].tally.predictions

@@ -60,6 +60,7 @@ import Testing
         #expect(groups[1].classes.map(\.value) == ["three", "5"])
         #expect(try read(with("head: { linear: /h.st }", instead: "head")).head == .file(path: "/h.st", scale: 1))
         #expect(try read(with("head: { from: adapter }", instead: "head")).head == .adapter)
+        #expect(try read(with("head: { from: backbone }", instead: "head")).head == .backbone)
         let image = try read(with("input: { mean: [0.1, 0.2], std: 0.3, scale: 255 }", instead: "input"))
         #expect(image.input.mean == [0.1, 0.2] && image.input.std == [0.3] && image.input.scale == 255)
     }

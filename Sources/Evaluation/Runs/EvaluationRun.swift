@@ -53,6 +53,10 @@ final class EvaluationRun {
                 sharedHead = try fitted(head, PreparedSubject(backbone: loaded.backbone), "backbone")
             }
         case .classNames(let scale): sharedHead = try namedClasses(scale)
+        case .backbone:
+            sharedHead = try StoredHead.ofBackbone(
+                loaded.backboneFolder, configuration: loaded.backbone.configuration,
+                names: loaded.dataset.classNames, width: width)
         case .adapter: break
         }
     }
@@ -103,7 +107,7 @@ final class EvaluationRun {
         if let sharedHead { return sharedHead }
         switch loaded.suite.head {
         case .fitted(let head): return try fitted(head, prepared, label)
-        case .adapter, .file, .classNames:
+        case .adapter, .backbone, .file, .classNames:
             guard let adapter = part.adapter else {
                 throw Failure(
                     .dataMissing, "'\(label)' has no head: the suite takes the head from the adapter",

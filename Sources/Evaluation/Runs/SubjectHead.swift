@@ -1,5 +1,6 @@
 import Adapters
 import Diagnostics
+import Foundation
 import LinearAlgebra
 import Networks
 import Tensors
@@ -8,17 +9,50 @@ import WeightFiles
 
 /// Reads heads from files and adapters.
 enum StoredHead {
-    /// `weight` [classes, width] and optional `bias` [classes].
+    /// What the matrix of a head is called: in a head file, and in the checkpoints of other libraries.
+    static let names = ["weight", "classifier.weight", "head.weight", "score.weight"]
+
+    /// `weight` [classes, width] and optional `bias` [classes] of a head file, or the classifier of a checkpoint, which
+    /// may be a folder.
     ///
-    /// - Throws: `data.missing` without `weight`, `backbone.shape_mismatch`, `safetensors.*`, `io.*`.
+    /// - Throws: `data.missing` without a head, `backbone.shape_mismatch`, `safetensors.*`, `io.*`.
     static func read(_ path: String, scale: Float, classes: Int, width: Int) throws -> LinearHead {
-        let file = try SafetensorsFile(path: path)
-        guard let weight = file.view("weight") else {
+        let file = try weights(path)
+        guard let weight = names.lazy.compactMap({ file.view($0) }).first else {
             throw Failure(
                 .dataMissing, "the head has no tensor 'weight'", path: path,
                 hint: "a head file holds weight [classes, width] and optionally bias [classes]")
         }
-        return try head(weight, bias: file.view("bias"), scale: scale, classes: classes, width: width, path: path)
+        let bias = file.view(String(weight.name.dropLast("weight".count)) + "bias")
+        return try head(weight, bias: bias, scale: scale, classes: classes, width: width, path: path)
+    }
+
+    private static func weights(_ path: String) throws -> any WeightSet {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
+            return try SafetensorsFile(path: path)
+        }
+        guard let found = try WeightFolder.open("model", in: FolderSource(path: path, followLinks: true)) else {
+            throw Failure(.ioNotFound, "no model.safetensors and no model.safetensors.index.json", path: path)
+        }
+        return found
+    }
+
+    /// The classifier of the backbone's checkpoint. Its rows are put into the order of the data's classes when the
+    /// configuration's `id2label` has the same names.
+    static func ofBackbone(
+        _ folder: String, configuration: JSONValue, names: [String], width: Int
+    ) throws -> LinearHead {
+        var result = try read(folder, scale: 1, classes: names.count, width: width)
+        let labels = names.indices.compactMap { configuration["id2label"]?["\($0)"]?.string }
+        guard labels != names, Set(labels) == Set(names), labels.count == names.count else { return result }
+        let rows = names.map { labels.firstIndex(of: $0) ?? 0 }
+        let old = result
+        for (row, source) in rows.enumerated() {
+            for column in 0..<width { result.weight[row, column] = old.weight[source, column] }
+            if !old.bias.isEmpty { result.bias[row] = old.bias[source] }
+        }
+        return result
     }
 
     /// The trained head among an adapter's saved tensors.

@@ -96,6 +96,8 @@ public struct Suite: Sendable {
         case classNames(scale: Float)
         /// The trained head that travels with each adapter (`modules_to_save`).
         case adapter
+        /// The classifier that the backbone's own checkpoint carries.
+        case backbone
     }
 
     public enum Tasks: Sendable, Hashable {

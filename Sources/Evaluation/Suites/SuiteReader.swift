@@ -140,12 +140,14 @@ private struct SuiteFields {
         case "linear":
             return .file(path: resolved(try required(try fields.text("linear"), "head.linear").value), scale: 1)
         case "from":
-            guard fields["from"]?.scalar?.text == "adapter" else {
+            switch fields["from"]?.scalar?.text {
+            case "adapter": return .adapter
+            case "backbone": return .backbone
+            default:
                 throw Failure(
-                    .recipeBadParameter, "'head.from' must be 'adapter'",
+                    .recipeBadParameter, "'head.from' must be 'adapter' or 'backbone'",
                     place: (fields["from"]?.place ?? fields.place).description)
             }
-            return .adapter
         case "zero_shot":
             guard fields["zero_shot"]?.scalar?.text == "class_names" else {
                 throw Failure(
