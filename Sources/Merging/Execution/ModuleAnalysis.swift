@@ -213,7 +213,7 @@ struct ModuleAnalysis: Sendable {
                 rows: task.rows, columns: task.columns, operands: task.operands.count,
                 memoryLimit: plan.memoryLimitBytes / max(1, plan.threads))
         return ElementWork(rule: rule, rows: task.rows, columns: task.columns) {
-            try ElementSource(stack, blockHeight: height, exact: rule.reachesOverModules)
+            try ElementSource(stack, blockHeight: height)
         }
     }
 

@@ -17,8 +17,6 @@ struct ElementSource: Sendable {
     let columns: Int
     private let updates: [Update]
     private let together: Fill?
-    /// Entries of low-rank updates are formed in double precision and rounded once.
-    private let exact: Bool
     /// Number of operands.
     let operandCount: Int
     /// h, rows per block.
@@ -33,8 +31,7 @@ struct ElementSource: Sendable {
         return max(1, min(max(fitting, 16), usefulHeight, rows))
     }
 
-    init(rows: Int, columns: Int, updates: [Update], blockHeight: Int, exact: Bool = false) {
-        self.exact = exact
+    init(rows: Int, columns: Int, updates: [Update], blockHeight: Int) {
         self.rows = rows
         self.columns = columns
         self.updates = updates
@@ -45,7 +42,6 @@ struct ElementSource: Sendable {
 
     /// Updates that somebody else forms, `count` of them.
     init(rows: Int, columns: Int, count: Int, blockHeight: Int, fill: @escaping Fill) {
-        exact = false
         self.rows = rows
         self.columns = columns
         updates = []
@@ -55,13 +51,10 @@ struct ElementSource: Sendable {
     }
 
     /// Reads the factors of a module; their pages are given back.
-    ///
-    /// - Parameter exact: for rules whose threshold ranks entries of several modules against each other: products in
-    ///   single precision would let the same module stand higher or lower than another by their rounding alone.
-    init(_ stack: FactorStack, blockHeight: Int, exact: Bool = false) throws {
+    init(_ stack: FactorStack, blockHeight: Int) throws {
         let updates = try stack.lowRankFactors().map { Update.lowRank($0) }
         stack.releasePages()
-        self.init(rows: stack.rows, columns: stack.columns, updates: updates, blockHeight: blockHeight, exact: exact)
+        self.init(rows: stack.rows, columns: stack.columns, updates: updates, blockHeight: blockHeight)
     }
 
     /// Entries of one operand.
@@ -93,12 +86,7 @@ struct ElementSource: Sendable {
 
     private func fill(_ update: Update, _ range: Range<Int>, _ target: UnsafeMutableBufferPointer<Float>) throws {
         switch update {
-        case .lowRank(let factors):
-            if exact {
-                try factors.roundedProduct(rows: range, into: target)
-            } else {
-                try factors.product(rows: range, into: target)
-            }
+        case .lowRank(let factors): try factors.product(rows: range, into: target)
         case .dense(let matrix):
             matrix.elements.withUnsafeBufferPointer { source in
                 guard let from = source.baseAddress else { return }
