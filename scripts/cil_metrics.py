@@ -104,7 +104,9 @@ def main(arguments):
     folders = [a for a in arguments if not a.startswith("--")]
     if len(folders) != 1:
         sys.exit(__doc__)
-    runs = sorted(os.path.dirname(p) for p in glob.glob(os.path.join(folders[0], "**/predictions.csv"), recursive=True))
+    found = glob.glob(os.path.join(folders[0], "**/predictions.csv"), recursive=True)
+    # The parts that a run keeps beside its checkpoints have no heading; they stand in the whole file, too.
+    runs = sorted(os.path.dirname(p) for p in found if "checkpoints" not in p.split(os.sep))
     if not runs:
         sys.exit(f"no predictions.csv below {folders[0]}")
     wrong = 0
