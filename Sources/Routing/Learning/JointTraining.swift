@@ -48,8 +48,11 @@ public struct JointTraining {
             options, coverage: ExpertCoverage(evaluation.experts.slots.map(\.sites)),
             on: evaluation.experts.backbone.description)
         let data = LearningSamples(try evaluation.encode(samples), tasks: tasks, model: model)
+        // Experts learn from the task whatever the router learns from.
+        var stage = setup
+        stage.loss.task = 1
         let steps = try SiteSteps(
-            model, evaluation, data, setup: setup, trainable: Set(0..<evaluation.experts.count))
+            model, evaluation, data, setup: stage, trainable: Set(0..<evaluation.experts.count))
         let experts = ExpertLearning(evaluation, setup)
         experts.restart(steps)
         let schedule = LearningRateSchedule(
