@@ -29,7 +29,8 @@ enum AdapterOnDisk {
 
     @Test func `a list of learning rates needs one per expert`() throws {
         let world = try TinyWorld()
-        #expect(failureOf { try world.configuration("structure: parallel\nexperts: {k: 3, schedule: [1, 0.5]}") } != nil)
+        #expect(
+            failureOf { try world.configuration("structure: parallel\nexperts: {k: 3, schedule: [1, 0.5]}") } != nil)
         #expect(ExpertSchedule.halving.multipliers(3) == [1, 0.5, 0.25])
         #expect(ExpertSchedule.decades.multipliers(5) == [1, 0.5, 0.1, 0.05, 0.01])
     }

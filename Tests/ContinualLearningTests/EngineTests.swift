@@ -8,7 +8,8 @@ import Testing
 
 @Suite struct EngineTests {
     static let structures = [
-        "structure: backbone", "structure: single", "structure: single-ema", "structure: chain\nconsolidation: {alpha: 1}",
+        "structure: backbone", "structure: single", "structure: single-ema",
+        "structure: chain\nconsolidation: {alpha: 1}",
         "structure: chain\nslow: {storage: grow}", "structure: chain\nslow: {storage: dense}",
         "structure: chain\nfactor_mode: shared-a\nalign: pam-lite",
         "structure: chain\nalign: {kind: pam-lite, every: 2}\nconsolidation: {rule: ties}",
@@ -79,7 +80,8 @@ import Testing
     }
 
     static func trainer(_ run: ContinualRun) throws -> TaskTrainer {
-        let roles = TaskRoles(run.configuration, task: 0, slots: run.state.memory.fast.count, hasSlow: run.state.memory.slow != nil)
+        let roles = TaskRoles(
+            run.configuration, task: 0, slots: run.state.memory.fast.count, hasSlow: run.state.memory.slow != nil)
         let loss = HeadLoss(width: 16, competing: run.plan.rows(of: 0), normalises: false, cosine: false, kappa: 1)
         return try TaskTrainer(
             runner: run.runner, configuration: run.configuration, memory: run.state.memory, roles: roles,
@@ -93,7 +95,8 @@ import Testing
         let settings = "slow: {lr_multiplier: 0}\nexperts: {init: same, schedule: [1, 1, 1]}"
         let three = try Self.trainer(world.run("structure: parallel\n" + settings, in: "three"))
         let one = try Self.trainer(
-            world.run("structure: parallel\nslow: {lr_multiplier: 0}\nexperts: {k: 1, init: same, schedule: [1]}", in: "one"))
+            world.run(
+                "structure: parallel\nslow: {lr_multiplier: 0}\nexperts: {k: 1, init: same, schedule: [1]}", in: "one"))
         for trainer in [three, one] {
             try trainer.run(progress: SilentProgress(), shouldStop: { false }) { _ in }
         }

@@ -49,7 +49,9 @@ final class TinyWorld {
 
     private func writeData() throws {
         try AtomicFile.write(
-            Array(#"{"classes": ["a", "b", "c", "d", "e"], "tasks": [[0, 1], [2, 3], [4]], "value_range": [0, 255]}"#.utf8),
+            Array(
+                #"{"classes": ["a", "b", "c", "d", "e"], "tasks": [[0, 1], [2, 3], [4]], "value_range": [0, 255]}"#.utf8
+            ),
             to: folder + "/data/meta.json")
         for (split, count, seed) in [("train", 16, 1), ("test", 5, 2)] {
             let random = CounterRandom(seed: UInt64(seed), stream: "bars")

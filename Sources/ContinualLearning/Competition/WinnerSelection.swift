@@ -13,7 +13,9 @@ struct ExpertScore: Sendable, Equatable {
 
     /// √(p(1−p)/n)
     var standardError: Double? {
-        score.flatMap { p in count > 0 ? (max(0, min(1, p)) * (1 - max(0, min(1, p))) / Double(count)).squareRoot() : nil }
+        score.flatMap { p in
+            count > 0 ? (max(0, min(1, p)) * (1 - max(0, min(1, p))) / Double(count)).squareRoot() : nil
+        }
     }
 }
 
@@ -44,7 +46,8 @@ extension ContinualRun {
     ) throws -> (Double, Double)? {
         guard set.count > 0 else { return nil }
         let features = try runner.features(
-            of: set, mix: AdapterMix(
+            of: set,
+            mix: AdapterMix(
                 evaluator.memory.names.compactMap { evaluator.memory[$0] }, on: evaluator.memory.backbone),
             coefficients: evaluator.memory.trainingCoefficients(context.roles, lane: lane))
         let logits: Matrix<Float>

@@ -18,7 +18,8 @@ public enum RunConfigurationReader {
             "name", "data", "protocol", "structure", "rank", "lora_alpha", "sites", "blocks", "factor_mode",
             "first_task_only", "slow", "consolidation", "align", "pam", "experts", "eval_rule", "gate", "time_scales",
             "optimizer", "epochs", "batch", "head", "heads", "val_fraction", "val_min", "selection", "seeds",
-            "invariants", "share_compute", "prefix_cache_mb", "ablations", "forward_transfer", "checkpoint", "predictions",
+            "invariants", "share_compute", "prefix_cache_mb", "ablations", "forward_transfer", "checkpoint",
+            "predictions",
         ]
 
     /// - Parameter overrides: `--set` options, applied in order before anything is checked.
@@ -231,7 +232,8 @@ struct RunFields {
         }
         result.every = try fields.integer("every", in: 1...1_000_000)?.value ?? 50
         result.share = try number("p", fields, in: 0...1) ?? 0.5
-        result.criterion = try fields.choice("criterion", of: RunConfiguration.Alignment.Criterion.self)?.value
+        result.criterion =
+            try fields.choice("criterion", of: RunConfiguration.Alignment.Criterion.self)?.value
             ?? .residual
         result.action = try fields.choice("action", of: RunConfiguration.Alignment.Action.self)?.value ?? .zero
         result.suppress = try number("suppress", fields, in: 0...1) ?? 0
@@ -263,7 +265,8 @@ struct RunFields {
         if let items = node.sequence {
             let numbers = items.compactMap(FieldReader.number)
             guard numbers.count == items.count, numbers.allSatisfy({ $0 > 0 && $0.isFinite }) else {
-                throw fields.wrongType("schedule", expected: "halving, decades or a list of factors above 0", found: node)
+                throw fields.wrongType(
+                    "schedule", expected: "halving, decades or a list of factors above 0", found: node)
             }
             return .explicit(numbers)
         }
@@ -328,7 +331,8 @@ struct RunFields {
         var also: [Located<String>] = []
         if let fields = try reader.mapping("head") {
             try fields.refuseUnknown(known: [
-                "kind", "also", "loss", "tau", "refit_epochs", "refit", "bias", "cosine", "kappa", "weight_align", "features",
+                "kind", "also", "loss", "tau", "refit_epochs", "refit", "bias", "cosine", "kappa", "weight_align",
+                "features",
                 "lambda", "hidden", "drift",
             ])
             result.kinds = [try fields.choice("kind", of: HeadKind.self)?.value ?? .linear]

@@ -78,7 +78,8 @@ extension ContinualRun {
         return ExportedAdapter(
             role: role, task: task, folder: folder, key: "\(role)-\(task)", parents: parents,
             valAccuracy: row.isEmpty ? nil : row.reduce(0, +) / Double(row.count),
-            description: "\(configuration.structure.rawValue) \(role) after task \(task) (\(plan.names[task])), rule \(rule)")
+            description:
+                "\(configuration.structure.rawValue) \(role) after task \(task) (\(plan.names[task])), rule \(rule)")
     }
 
     /// Last part of the backbone's name or folder.

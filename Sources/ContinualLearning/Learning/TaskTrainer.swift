@@ -126,8 +126,10 @@ final class TaskTrainer {
             }
         }
         for (lane, rows) in rows.enumerated() {
-            let multiplier = o.headMultiplier * (multipliers.indices.contains(lane) && headGradients.count > 1
-                ? multipliers[lane] : 1)
+            let multiplier =
+                o.headMultiplier
+                * (multipliers.indices.contains(lane) && headGradients.count > 1
+                    ? multipliers[lane] : 1)
             groups += headGroups(rows, headGradients[lane], trained, loss, multiplier, configuration)
         }
         return groups
@@ -262,7 +264,8 @@ final class TaskTrainer {
             if let clip = configuration.optimisation.clip { GradientClipping.clip([groups[index].group], to: clip) }
         }
         optimizer.step(learningRate: rate, only: due)
-        for (name, sums) in pending where groups.indices.contains(where: { groups[$0].slot == name && due.contains($0) }) {
+        for (name, sums) in pending
+        where groups.indices.contains(where: { groups[$0].slot == name && due.contains($0) }) {
             sums.update(repeating: 0)
         }
     }
@@ -293,7 +296,8 @@ final class TaskTrainer {
         let lanes = max(1, roles.lanes.count)
         if let naive {
             for lane in 0..<lanes {
-                try naive.step(lane, samples: samples, batch: batch, into: gradients, work: batchWork(batch, lanes, lane))
+                try naive.step(
+                    lane, samples: samples, batch: batch, into: gradients, work: batchWork(batch, lanes, lane))
             }
         } else {
             let repeated = lanes == 1 ? batch : (0..<lanes).flatMap { _ in batch }

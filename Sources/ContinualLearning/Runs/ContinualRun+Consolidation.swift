@@ -51,7 +51,9 @@ extension ContinualRun {
 
     /// Whether fast gains enough on validation data to become long-term.
     private func isWorthKeeping(_ context: TaskContext) throws -> Bool {
-        guard let minimum = configuration.consolidation.minimumGain, context.validation.set.count > 0 else { return true }
+        guard let minimum = configuration.consolidation.minimumGain, context.validation.set.count > 0 else {
+            return true
+        }
         func accuracy(_ view: MemoryView) throws -> Double {
             let features = try evaluator().features(context.validation.set, view, .pre, active: context.active)
             let logits = state.head.logits(features, seen: context.seen)

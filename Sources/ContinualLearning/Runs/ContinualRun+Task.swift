@@ -218,9 +218,10 @@ extension ContinualRun {
         interrupted = nil
         let features = try evaluator().features(context.train.set, .combined, .post)
         let loss = loss(context)
-        let mean = HeadTraining(configuration: configuration, loss: loss, purpose: "head-order", task: context.task).run(
-            features, labels: context.train.set.rows, rows: state.head.rows, trained: loss.competing,
-            epochs: configuration.epochs)
+        let mean = HeadTraining(configuration: configuration, loss: loss, purpose: "head-order", task: context.task)
+            .run(
+                features, labels: context.train.set.rows, rows: state.head.rows, trained: loss.competing,
+                epochs: configuration.epochs)
         options.progress.advance(by: Int64(context.train.set.count * configuration.epochs))
         if options.isCancelled() { throw CancellationError() }
         try logs.event("head", task: context.task, [.init("loss", .double(mean))])

@@ -161,7 +161,8 @@ public final class ContinualRun {
         let logs = try RunLogs(folder: paths.folder, heads: heads, lengths: lengths)
         for (index, kind) in heads.enumerated() where lengths != nil {
             let path = paths.folder + "/" + RunLogs.predictions(kind, isMain: index == 0)
-            state.predictions[kind] = try PredictionTable(csv: String(contentsOfFile: path, encoding: .utf8), path: path)
+            state.predictions[kind] = try PredictionTable(
+                csv: String(contentsOfFile: path, encoding: .utf8), path: path)
         }
         return (logs, inner)
     }
@@ -176,7 +177,8 @@ public final class ContinualRun {
         let clock = RunClock(path: folder + "/timings.jsonl")
         let perEpoch = plan.tasks.indices.map { splits.train($0).samples.count }
         options.progress.begin(
-            "learning \(plan.count) tasks", total: Int64(perEpoch[state.finished...].reduce(0, +) * configuration.epochs),
+            "learning \(plan.count) tasks",
+            total: Int64(perEpoch[state.finished...].reduce(0, +) * configuration.epochs),
             unit: "samples")
         while state.finished < plan.count {
             try learn(state.finished, clock)

@@ -68,7 +68,8 @@ extension ContinualRun {
         }
         let lengths = checkpoint.logLengths
         for (name, length) in lengths where logs[name] != nil {
-            guard let bytes = FileManager.default.contents(atPath: old.folder + "/" + name), bytes.count >= length else {
+            guard let bytes = FileManager.default.contents(atPath: old.folder + "/" + name), bytes.count >= length
+            else {
                 continue
             }
             try AtomicFile.write([UInt8](bytes.prefix(length)), to: folder + "/" + name, overwrite: true)

@@ -54,9 +54,11 @@ extension ContinualRun {
         try paths.write(main.matrix.csv, to: folder + "/accuracy_matrix.csv")
         try paths.write(main.matrix.curveCSV, to: folder + "/curve.csv")
         try paths.write(main.matrix.forgettingCSV, to: folder + "/forgetting.csv")
-        try paths.write(Self.table(main.confusion, names: main.classes.map { "class_\($0)" }), to: folder + "/confusion.csv")
+        try paths.write(
+            Self.table(main.confusion, names: main.classes.map { "class_\($0)" }), to: folder + "/confusion.csv")
         let tasks = main.steps.last?.taskConfusion ?? []
-        try paths.write(Self.table(tasks, names: tasks.indices.map { "task_\($0)" }), to: folder + "/task_confusion.csv")
+        try paths.write(
+            Self.table(tasks, names: tasks.indices.map { "task_\($0)" }), to: folder + "/task_confusion.csv")
         for (head, metrics) in metrics.dropFirst() {
             try paths.write(metrics.matrix.csv, to: folder + "/accuracy_matrix.\(head).csv")
         }
@@ -65,7 +67,9 @@ extension ContinualRun {
 
     private static func table(_ counts: [[Int]], names: [String]) -> String {
         var text = "true," + names.joined(separator: ",") + "\n"
-        for (name, row) in zip(names, counts) { text += name + "," + row.map(String.init).joined(separator: ",") + "\n" }
+        for (name, row) in zip(names, counts) {
+            text += name + "," + row.map(String.init).joined(separator: ",") + "\n"
+        }
         return text
     }
 

@@ -21,7 +21,8 @@ struct ImageResizing: Sendable {
             for (y, row) in rows.enumerated() {
                 for (x, column) in columns.enumerated() {
                     func value(_ j: Int, _ i: Int) -> Float { Float(set.pixels[source + j * from.width + i]) }
-                    let top = value(row.low, column.low) * (1 - column.share) + value(row.low, column.high) * column.share
+                    let top =
+                        value(row.low, column.low) * (1 - column.share) + value(row.low, column.high) * column.share
                     let bottom =
                         value(row.high, column.low) * (1 - column.share) + value(row.high, column.high) * column.share
                     let mixed = (top * (1 - row.share) + bottom * row.share) * gain

@@ -16,7 +16,9 @@ struct EvolutionSearch {
     init(_ dimensions: [SearchSettings.Dimension], budget: Int, seed: UInt64) {
         let numbers = dimensions.map { $0.values.compactMap(FieldReader.number) }
         bounds = numbers.map { ($0.min() ?? 0)...($0.max() ?? 0) }
-        isInteger = dimensions.map { $0.values.allSatisfy { FieldReader.integer($0) != nil } && $0.key.contains("rank") }
+        isInteger = dimensions.map {
+            $0.values.allSatisfy { FieldReader.integer($0) != nil } && $0.key.contains("rank")
+        }
         self.budget = budget
         self.seed = seed
     }
@@ -87,7 +89,9 @@ struct EvolutionSearch {
             for i in 0..<n { pc[i] = (1 - cc) * pc[i] + (holds ? pull * step[i] : 0) }
             for i in 0..<n {
                 for j in 0..<n {
-                    let rank = zip(weights, order).reduce(0) { $0 + $1.0 * offspring[$1.1].step[i] * offspring[$1.1].step[j] }
+                    let rank = zip(weights, order).reduce(0) {
+                        $0 + $1.0 * offspring[$1.1].step[i] * offspring[$1.1].step[j]
+                    }
                     let correction = holds ? 0 : cc * (2 - cc) * covariance[i, j]
                     covariance[i, j] =
                         (1 - c1 - cmu) * covariance[i, j] + c1 * (pc[i] * pc[j] + correction) + cmu * rank

@@ -34,7 +34,8 @@ struct CilOutcome {
     }
 
     private func entry(_ run: RunOutcome) -> [JSONValue.Member] {
-        [.init("run", .string(run.folder)), .init("id", .string(run.runID)), .init("seed", .number(String(run.seed)))] + common
+        [.init("run", .string(run.folder)), .init("id", .string(run.runID)), .init("seed", .number(String(run.seed)))]
+            + common
             + [.init("accuracy_matrix", matrix([run]))] + numbers([run])
             + [
                 .init("heads", heads([run])), .init("seconds", .double(run.seconds)),

@@ -25,10 +25,11 @@ struct RecipeSearchOutcome {
     }
 
     private func row(_ trial: RecipeSearch.Trial) -> JSONValue {
-        .object([
-            .init("values", .object(zip(keys, trial.values).map { .init($0, .string($1)) })),
-            .init("score", .double(trial.score)),
-        ] + trial.details.map { .init($0.name, .double($0.value)) })
+        .object(
+            [
+                .init("values", .object(zip(keys, trial.values).map { .init($0, .string($1)) })),
+                .init("score", .double(trial.score)),
+            ] + trial.details.map { .init($0.name, .double($0.value)) })
     }
 
     func text(_ session: Session) -> String {

@@ -80,7 +80,8 @@ struct RecipeSearchWork {
         }
         return RecipeSearchOutcome(
             recipe: recipe, objective: objective, keys: search.dimensions.map(\.key), trials: trials,
-            usesCores: usesCores, overrides: try trials.best.map { try search.overrides($0.values).map(\.place.description) } ?? [],
+            usesCores: usesCores,
+            overrides: try trials.best.map { try search.overrides($0.values).map(\.place.description) } ?? [],
             seconds: Date().timeIntervalSince(began))
     }
 
