@@ -126,6 +126,25 @@ import WeightFiles
         }
     }
 
+    @Test func `arcee_fusion takes its shares over the last axis of a tensor`() throws {
+        var random = SplitMix(5)
+        let (update, weights) = (random.matrix(6, 4), random.matrix(6, 4))
+        func merged(_ shape: [Int], _ rows: Int, _ columns: Int) throws -> [Float] {
+            let operand = TestAdapter("m0", [TestModule("m", b: random.matrix(rows, 1), a: random.matrix(1, columns))])
+            let plan = try MergeTrial("task_arithmetic", [operand]).plan()
+            var context = try #require(try TaskBuilder(plan).tasks().first).context
+            (context.baseOperand, context.shape) = (1, shape)
+            guard case .elements(let make) = try MergeMethod.mergekitArceeFusion.rule(context) else { return [] }
+            let matrices = [update, weights].map {
+                Matrix(rows: rows, columns: columns, elements: $0.values.map(Float.init))
+            }
+            return try make(context).applied(to: matrices).elements
+        }
+        let flat = try merged([6, 4], 6, 4)
+        #expect(try merged([2, 3, 4], 2, 12) == flat)
+        #expect(flat.contains { $0 != 0 } && flat.contains(0))
+    }
+
     @Test func `arcee_fusion refuses adapters, which hold no base weights`() {
         var trial = MergeTrial("arcee_fusion", TestAdapter.set(rows: 6, columns: 5, ranks: [2], seed: 1))
         trial.compatibility = .mergekit

@@ -9,13 +9,17 @@ extension MergeMethod {
         parameters: [], maximumAdapters: 1, cost: "seven passes over all m·n entries", baseUse: .beside
     ) { context in
         guard let base = context.baseOperand else { throw context.missing("base_model", "the base weights") }
-        return .elements { _ in FusionRule(base: base).elementRule() }
+        return .elements { context in
+            FusionRule(base: base, axis: context.shape.last ?? context.columns).elementRule()
+        }
     }
 }
 
 /// The rule of `arcee_fusion`; operand 0 is the update.
 private struct FusionRule: Sendable {
     let base: Int
+    /// Length of the tensor's last axis, over which the softmax goes; divides the columns.
+    let axis: Int
 
     func elementRule() -> ElementRule {
         let quantiles = [0.25, 0.5, 0.75].map { share in
@@ -34,7 +38,7 @@ private struct FusionRule: Sendable {
     }
 
     private func importance(_ chunk: ElementChunk, into target: UnsafeMutablePointer<Float>) {
-        let n = chunk.columns
+        let n = axis
         for start in stride(from: 0, to: chunk.count, by: n) {
             let x = chunk.operand(0) + start
             let divergence = max(0, FusionRule.divergence(x, chunk.operand(base) + start, n))
