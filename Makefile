@@ -5,10 +5,12 @@ PACKAGES := libopenblas-dev libopenblas0-pthread liblapacke-dev libsqlite3-dev l
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 RELEASE := .build/release/lorabank
 INTEROP := .build/interop
+BENCH := .build/bench-torch
+BENCH_PYTHON = $(firstword $(wildcard $(BENCH)/bin/python $(INTEROP)/bin/python) python3)
 
 PREFIX ?= /usr/local
 
-.PHONY: help install setup build quickstart test test-release crash bench study interop docs format lint clean study-cil
+.PHONY: help install setup build quickstart test test-release crash bench bench-torch study interop docs format lint clean study-cil
 
 help:
 	@echo "setup       install the system packages (Debian, Ubuntu)"
@@ -18,7 +20,7 @@ help:
 	@echo "test        the whole test suite"
 	@echo "test-release  the numeric suites on optimised code, as it ships"
 	@echo "crash       kill imports and merges 100 times and check the bank each time"
-	@echo "bench       benchmarks as JSON"
+	@echo "bench       benchmarks as JSON;  bench-torch: install PyTorch for the comparison of networks"
 	@echo "study       merges and evaluations on reference data; writes docs/results.md"
 	@echo "study-cil   class-incremental studies on real data, resumable; writes docs/results/cil.md"
 	@echo "interop     load merged exports with the peft library and compare the updates"
@@ -66,6 +68,13 @@ bench: setup
 	@for run in "tsv_m" "cat" "svd" "task_arithmetic" "ties --layers 1"; do \
 		env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE .build/release/lorabank-bench $$run || exit 1; \
 	done
+	@.build/release/lorabank-bench networks
+	@$(BENCH_PYTHON) scripts/bench_networks.py .build/release/lorabank-bench
+
+# PyTorch beside the networks: `make bench-torch` makes an environment of its own; without it that part is left out.
+bench-torch:
+	python3 -m venv $(BENCH)
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check torch
 
 $(INTEROP)/bin/python:
 	python3 -m venv $(INTEROP)

@@ -2,7 +2,7 @@ import Diagnostics
 import Foundation
 
 // lorabank-bench METHOD [options]: times a merge of made-up adapters beside a reference run of the same bytes and
-// products, and prints one JSON document.
+// products, and prints one JSON document. lorabank-bench networks: passes and training steps of networks.
 
 // A pin to older BLAS kernels is read while the library is loaded: the program starts anew without it.
 if getenv("OPENBLAS_CORETYPE") != nil || getenv("OPENBLAS_L2_SIZE") != nil {
@@ -12,6 +12,10 @@ if getenv("OPENBLAS_CORETYPE") != nil || getenv("OPENBLAS_L2_SIZE") != nil {
 }
 
 do {
+    if CommandLine.arguments.dropFirst().first == "networks" {
+        try NetworkBenchmark(Array(CommandLine.arguments.dropFirst(2))).run()
+        exit(0)
+    }
     let options = try BenchOptions(Array(CommandLine.arguments.dropFirst()))
     let report = try MergeBenchmark(options).run()
     print(report.text(.indented(2)))
