@@ -5,6 +5,37 @@ import Testing
 
 /// The float32 kernels against the same code in double precision, whose functions come from the C library.
 @Suite struct KernelTests {
+    @Test(arguments: [(1, 1, 1), (5, 7, 3), (13, 33, 17), (29, 16, 40), (12, 45, 9)], [false, true])
+    func `products in every arrangement equal plain sums`(_ shape: (Int, Int, Int), _ accumulates: Bool) {
+        let (m, n, k) = shape
+        func numbers(_ count: Int, _ seed: Int) -> [Float] {
+            (0..<count).map { Float(($0 * 37 + seed * 11) % 23 - 11) / 8 }
+        }
+        for (transposeA, transposeB) in [(false, false), (false, true), (true, false), (true, true)] {
+            let (lda, ldb, ldc) = ((transposeA ? m : k) + 2, (transposeB ? k : n) + 3, n + 1)
+            let a = numbers((transposeA ? k : m) * lda, 1)
+            let b = numbers((transposeB ? n : k) * ldb, 2)
+            let old = numbers(m * ldc, 3)
+            var c = old
+            Float.multiply(
+                transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, alpha: 0.5, a: a, lda: lda, b: b,
+                ldb: ldb, accumulate: accumulates, c: &c, ldc: ldc)
+            for i in 0..<m {
+                for j in 0..<n {
+                    var sum = accumulates ? Double(old[i * ldc + j]) : 0
+                    for l in 0..<k {
+                        let x = transposeA ? a[l * lda + i] : a[i * lda + l]
+                        let y = transposeB ? b[j * ldb + l] : b[l * ldb + j]
+                        sum += 0.5 * Double(x) * Double(y)
+                    }
+                    #expect(abs(Double(c[i * ldc + j]) - sum) < 1e-4)
+                }
+                // What stands between the rows stays as it was.
+                #expect(c[i * ldc + n] == old[i * ldc + n])
+            }
+        }
+    }
+
     static func grid(_ range: ClosedRange<Double>, _ count: Int) -> [Float] {
         (0..<count).map {
             Float(range.lowerBound + (range.upperBound - range.lowerBound) * Double($0) / Double(count - 1))

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "Gelu.h"
 #include "PackedProduct.h"
 
 typedef float f32x4 __attribute__((ext_vector_type(4)));

@@ -10,12 +10,13 @@
 /// Number of floats that a packed [out, in] matrix takes.
 long cvector_packed_count(long out, long in);
 
-/// Packs W [out, in]; element (o, i) stands at `w[o * stride_out + i * stride_in]`.
-void cvector_pack(long out, long in, const float *w, long stride_out, long stride_in, float *packed);
+/// Packs alpha · W [out, in]; element (o, i) stands at `w[o * stride_out + i * stride_in]`.
+void cvector_pack(long out, long in, const float *w, long stride_out, long stride_in, float alpha, float *packed);
 
-/// y [rows, out] = x [rows, in] · Wᵀ (+ bias [out] when it is not null) (+ y when `accumulate`).
-void cvector_packed_product(long rows, long out, long in, const float *x, long ldx, const float *packed,
+/// y [rows, out] = x [rows, in] · Wᵀ (+ bias [out] when it is not null) (+ y when `accumulate`); element (r, i) of x
+/// stands at `x[r * row + i * step]`.
+void cvector_packed_product(long rows, long out, long in, const float *x, long row, long step, const float *packed,
                             const float *bias, float *y, long ldy, int accumulate);
 
-/// 512, 256 or 128: the vector width in bits that `cvector_packed_product` uses on this CPU.
+/// 512, 256 or 128: the vector width in bits that `cvector_packed_product` and `cvector_gelu` use on this CPU.
 int cvector_packed_width(void);

@@ -328,7 +328,7 @@ extension BlockRun {
         for part in packed.parts where part.trained > 0 && isActive(part.slot) {
             S.multiply(
                 transposeA: true, m: part.span.count, n: part.trained, k: rows, a: dy + part.span.lowerBound,
-                lda: stride, b: scaled + part.columns.lowerBound, ldb: packed.rank, beta: 1,
+                lda: stride, b: scaled + part.columns.lowerBound, ldb: packed.rank, accumulate: true,
                 c: gradient + part.gradientB, ldc: part.trained)
         }
     }
@@ -342,7 +342,7 @@ extension BlockRun {
         for part in packed.parts where part.trained > 0 && isActive(part.slot) {
             S.multiply(
                 transposeA: true, m: part.trained, n: inputs, k: rows, a: slope + part.columns.lowerBound,
-                lda: packed.rank, b: x, ldb: stride, beta: 1, c: gradient + part.gradientA, ldc: inputs)
+                lda: packed.rank, b: x, ldb: stride, accumulate: true, c: gradient + part.gradientA, ldc: inputs)
         }
     }
 

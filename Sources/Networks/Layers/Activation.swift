@@ -24,8 +24,7 @@ public enum Activation: String, Sendable {
         _ n: Int, _ x: UnsafePointer<S>, into y: UnsafeMutablePointer<S>, derivative: UnsafeMutablePointer<S>? = nil
     ) {
         switch (self, derivative) {
-        case (.gelu, nil): geluForward(n, x, y)
-        case (.gelu, let d?): geluForward(n, x, y, derivative: d)
+        case (.gelu, let d): S.gelu(n, x, into: y, derivative: d)
         case (.geluTanh, let d): tanhForward(n, x, y, derivative: d)
         case (.silu, let d): siluForward(n, x, y, derivative: d)
         case (.relu, let d): reluForward(n, x, y, derivative: d)
@@ -33,16 +32,10 @@ public enum Activation: String, Sendable {
     }
 }
 
-@_specialize(where S == Float)
+/// GELU over lanes: what `NetworkScalar.gelu` is for scalars without a kernel of their own.
 @_specialize(where S == Double)
-private func geluForward<S: NetworkScalar>(_ n: Int, _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>) {
-    mapLanes(n, x, into: y) { $0 * $0.normal.probability }
-}
-
-@_specialize(where S == Float)
-@_specialize(where S == Double)
-private func geluForward<S: NetworkScalar>(
-    _ n: Int, _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, derivative: UnsafeMutablePointer<S>
+func geluLanes<S: NetworkScalar>(
+    _ n: Int, _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, derivative: UnsafeMutablePointer<S>?
 ) {
     var i = 0
     while i < n {
@@ -50,7 +43,7 @@ private func geluForward<S: NetworkScalar>(
         let v = count == laneCount ? S.Lanes.load(x + i) : .load(x + i, first: count, zero: 0)
         let normal = v.normal
         storeLanes(v * normal.probability, y + i, count)
-        storeLanes(normal.probability.adding(v, times: normal.density), derivative + i, count)
+        if let derivative { storeLanes(normal.probability.adding(v, times: normal.density), derivative + i, count) }
         i &+= laneCount
     }
 }

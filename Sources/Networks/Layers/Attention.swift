@@ -79,20 +79,21 @@ struct Attention<S: NetworkScalar>: Sendable {
                 p = UnsafePointer(again)
             }
             let dHead = dc + head * headWidth
-            let beta: S = head % group == 0 ? 0 : 1
+            let adds = head % group != 0
             S.multiply(
                 transposeB: true, m: length, n: length, k: headWidth, a: dHead, lda: outputWidth,
                 b: qkv + valueOffset + keyHead, ldb: rowWidth, c: slope, ldc: stride)
             S.multiply(
                 transposeA: true, m: length, n: headWidth, k: length, a: p, lda: stride, b: dHead, ldb: outputWidth,
-                beta: beta, c: dqkv + valueOffset + keyHead, ldc: rowWidth)
+                accumulate: adds, c: dqkv + valueOffset + keyHead, ldc: rowWidth)
             softmaxRowsBackward(length: length, stride: stride, scale: scale, p, slope)
             S.multiply(
                 m: length, n: headWidth, k: length, a: slope, lda: stride, b: qkv + keyOffset + keyHead, ldb: rowWidth,
                 c: dqkv + head * headWidth, ldc: rowWidth)
             S.multiply(
                 transposeA: true, m: length, n: headWidth, k: length, a: slope, lda: stride,
-                b: qkv + head * headWidth, ldb: rowWidth, beta: beta, c: dqkv + keyOffset + keyHead, ldc: rowWidth)
+                b: qkv + head * headWidth, ldb: rowWidth, accumulate: adds, c: dqkv + keyOffset + keyHead, ldc: rowWidth
+            )
         }
     }
 

@@ -95,8 +95,8 @@ final class Linear<S: NetworkScalar>: @unchecked Sendable {
         rows: Int, _ x: UnsafePointer<S>, ldx: Int? = nil, dy: UnsafePointer<S>, into gradient: UnsafeMutablePointer<S>
     ) {
         S.multiply(
-            transposeA: true, m: outputs, n: inputs, k: rows, a: dy, lda: outputs, b: x, ldb: ldx ?? inputs, beta: 1,
-            c: gradient + weight, ldc: inputs)
+            transposeA: true, m: outputs, n: inputs, k: rows, a: dy, lda: outputs, b: x, ldb: ldx ?? inputs,
+            accumulate: true, c: gradient + weight, ldc: inputs)
         if let bias { addColumnSums(rows: rows, width: outputs, dy, ldx: outputs, into: gradient + bias) }
     }
 }

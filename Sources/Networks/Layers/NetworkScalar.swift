@@ -15,6 +15,14 @@ public protocol NetworkScalar: BLASScalar {
     static func multiplyPacked(
         rows: Int, outputs: Int, inputs: Int, x: UnsafePointer<Self>, ldx: Int, packed: UnsafePointer<Self>,
         bias: UnsafePointer<Self>?, y: UnsafeMutablePointer<Self>, ldy: Int, accumulate: Bool)
+    /// C := alpha · op(A) · op(B), added to C when `accumulate`, row-major.
+    static func multiplyOnce(
+        transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Self, a: UnsafePointer<Self>, lda: Int,
+        b: UnsafePointer<Self>, ldb: Int, accumulate: Bool, c: UnsafeMutablePointer<Self>, ldc: Int)
+    /// y := x·Φ(x) and, where wanted, its derivative.
+    static func gelu(
+        _ count: Int, _ x: UnsafePointer<Self>, into y: UnsafeMutablePointer<Self>,
+        derivative: UnsafeMutablePointer<Self>?)
     /// Converts all elements of a tensor.
     static func copy(_ tensor: TensorView, into target: UnsafeMutableBufferPointer<Self>) throws
 }
@@ -42,6 +50,32 @@ extension Float: NetworkScalar {
         PackedProduct.multiply(
             rows: rows, outputs: outputs, inputs: inputs, x: x, ldx: ldx, packed: packed, bias: bias, y: y, ldy: ldy,
             accumulate: accumulate)
+    }
+
+    /// Packs op(B) and multiplies: the bits of a row depend on that row and op(B) alone, and on no BLAS library, which
+    /// on a processor that it does not know may fall back to kernels of 2004.
+    public static func multiplyOnce(
+        transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int,
+        b: UnsafePointer<Float>, ldb: Int, accumulate: Bool, c: UnsafeMutablePointer<Float>, ldc: Int
+    ) {
+        let bytes = PackedProduct.count(outputs: n, inputs: k) * MemoryLayout<Float>.stride
+        withUnsafeTemporaryAllocation(byteCount: max(64, bytes), alignment: 64) { memory in
+            let packed = memory.bindMemory(to: Float.self)
+            guard let base = packed.baseAddress else { return }
+            PackedProduct.pack(
+                outputs: n, inputs: k, weight: b, outputStride: transposeB ? ldb : 1,
+                inputStride: transposeB ? 1 : ldb, alpha: alpha, into: base)
+            PackedProduct.multiply(
+                rows: m, outputs: n, inputs: k, x: a, ldx: transposeA ? 1 : lda, stepX: transposeA ? lda : 1,
+                packed: base, bias: nil, y: c, ldy: ldc, accumulate: accumulate)
+        }
+    }
+
+    public static func gelu(
+        _ count: Int, _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
+        derivative: UnsafeMutablePointer<Float>?
+    ) {
+        PackedProduct.gelu(count, x, into: y, derivative: derivative)
     }
 
     public static func copy(_ tensor: TensorView, into target: UnsafeMutableBufferPointer<Float>) throws {
@@ -79,22 +113,38 @@ extension Double: NetworkScalar {
         }
     }
 
+    public static func multiplyOnce(
+        transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Double, a: UnsafePointer<Double>, lda: Int,
+        b: UnsafePointer<Double>, ldb: Int, accumulate: Bool, c: UnsafeMutablePointer<Double>, ldc: Int
+    ) {
+        gemm(
+            transposeA: transposeA, transposeB: transposeB, m: Int32(m), n: Int32(n), k: Int32(k), alpha: alpha, a: a,
+            lda: Int32(lda), b: b, ldb: Int32(ldb), beta: accumulate ? 1 : 0, c: c, ldc: Int32(ldc))
+    }
+
+    public static func gelu(
+        _ count: Int, _ x: UnsafePointer<Double>, into y: UnsafeMutablePointer<Double>,
+        derivative: UnsafeMutablePointer<Double>?
+    ) {
+        geluLanes(count, x, y, derivative: derivative)
+    }
+
     public static func copy(_ tensor: TensorView, into target: UnsafeMutableBufferPointer<Double>) throws {
         try tensor.copy(into: target)
     }
 }
 
 extension NetworkScalar {
-    /// C := alpha · op(A) · op(B) + beta · C, row-major. Dimensions were checked when the backbone was loaded.
+    /// C := alpha · op(A) · op(B) (+ C when `accumulate`), row-major. Dimensions were checked when the backbone was loaded.
     @inline(__always)
     static func multiply(
         transposeA: Bool = false, transposeB: Bool = false, m: Int, n: Int, k: Int, alpha: Self = 1,
-        a: UnsafePointer<Self>, lda: Int, b: UnsafePointer<Self>, ldb: Int, beta: Self = 0,
+        a: UnsafePointer<Self>, lda: Int, b: UnsafePointer<Self>, ldb: Int, accumulate: Bool = false,
         c: UnsafeMutablePointer<Self>, ldc: Int
     ) {
         if m == 0 || n == 0 { return }
-        gemm(
-            transposeA: transposeA, transposeB: transposeB, m: Int32(m), n: Int32(n), k: Int32(k), alpha: alpha, a: a,
-            lda: Int32(lda), b: b, ldb: Int32(ldb), beta: beta, c: c, ldc: Int32(ldc))
+        multiplyOnce(
+            transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda, b: b,
+            ldb: ldb, accumulate: accumulate, c: c, ldc: ldc)
     }
 }
