@@ -1,10 +1,11 @@
 // lorabank: the command line.
 //
-// `Launch` checks the processor and hands over to `Program` (Shell/), which reads the arguments, runs one command and
+// `Launch` checks the processor, sees to it that OpenBLAS uses it, and hands over to `Program` (Shell/), which reads the arguments, runs one command and
 // turns its result into text or JSON and an exit status. Each command is one file in `Commands/` that calls the library
 // modules and holds no logic of its own; `Documents/` gives the JSON that programs may rely on. Begin at `Program`.
 import ArgumentParser
 import CVector
+import LinearAlgebra
 
 @main
 enum Launch {
@@ -16,6 +17,7 @@ enum Launch {
             )
             Program.end(10)
         }
+        BLASKernels.adoptBest()
         Program.run(Array(CommandLine.arguments.dropFirst()))
     }
 }

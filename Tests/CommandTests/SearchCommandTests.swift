@@ -42,6 +42,35 @@ import WeightFiles
         #expect(best > 0.9)
     }
 
+    @Test func `the table of a search gives its figures`() throws {
+        let scratch = try Scratch(bank: false)
+        try recipe(scratch, "{ over: { lambda: [1.5, 0.5, 1.0], \"models[0].weight\": [1.0, 2.0] }, strategy: grid }")
+        let found = try scratch.json("recipe", "search", "recipe.yaml", "--table", "table.csv")
+        let names = try scratch.json("plot", "table.csv")["figures"]?.array?.compactMap(\.string)
+        #expect(
+            names == [
+                "search", "score-over-lambda", "score-over-models-0-weight", "score-over-lambda-and-models-0-weight",
+            ])
+        let course = try scratch.json("plot", "table.csv", "search", "--format", "csv")["text"]?.string ?? ""
+        let rows = course.split(separator: "\n").map { $0.split(separator: ",", omittingEmptySubsequences: false) }
+        #expect(rows.count == 13)
+        let best = try #require(found["best"]?["score"]?.double)
+        #expect(rows.last.map { Double($0[2]) } == best)
+        let along = try scratch.json("plot", "table.csv", "score-over-lambda", "--format", "csv")["text"]?.string ?? ""
+        let values = along.split(separator: "\n").dropFirst().compactMap { Double($0.split(separator: ",")[1]) }
+        #expect(values == [0.5, 1, 1.5])
+        try scratch.succeed("plot", "table.csv", "search", "--to", "search.svg")
+        let svg = try String(contentsOfFile: scratch.folder + "/search.svg", encoding: .utf8)
+        #expect(svg.hasPrefix("<svg") && !svg.contains("http-equiv") && !svg.contains("<script"))
+    }
+
+    @Test func `another table is no search`() throws {
+        let scratch = try Scratch(bank: false)
+        try Data("a,b\n1,2\n".utf8).write(to: URL(filePath: scratch.folder + "/other.csv"))
+        #expect(try scratch.run("plot", "other.csv").errors.contains("usage.bad_argument"))
+        #expect(try scratch.run("plot", "missing.csv").errors.contains("io.not_found"))
+    }
+
     @Test func `a grid beyond the budget is refused`() throws {
         let scratch = try Scratch(bank: false)
         try recipe(scratch, "{ over: { lambda: [0.1, 0.2, 0.3] }, strategy: grid, budget: 2 }")

@@ -55,12 +55,17 @@ struct CheckpointRun {
             let summaries = try make(tasks, output)
             if workers.isCancelled() { throw CancellationError() }
             let elapsed = (clock.now - start).components
-            let record = record(
+            var record = record(
                 tasks, summaries, output,
                 seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
             try output.commit { folder in
                 try CheckpointCompanions(checkpoint).write(to: folder, types: Set(tasks.map(\.dtype)))
                 try completing?(folder, record)
+            }
+            // Said to the user, not written beside the result: that has the same bytes however often the run began.
+            if !output.finished.isEmpty {
+                record.warnings.append(
+                    "\(output.finished.count) of \(tasks.count) tensors were there from an interrupted run")
             }
             return record
         } catch let cancellation as CancellationError {
@@ -280,13 +285,11 @@ struct CheckpointRun {
                 trimmedShare: summary.trimmedShare, maxRoundingError: summary.maxError, cosines: nil,
                 warnings: summary.warnings)
         }
-        let resumed = output.finished.count
         return MergeRecord(
             modules: modules, savedTensors: tasks.filter { $0.method == nil }.map(\.name),
             dtype: DType.widest(of: Set(tasks.filter { $0.dtype.isWeight }.map(\.dtype))),
             weightsPath: output.weightsPath, bytes: output.byteCount, replacedEntries: 0,
-            warnings: resumed > 0 ? ["\(resumed) of \(tasks.count) tensors were there from an interrupted run"] : [],
-            seconds: seconds)
+            warnings: [], seconds: seconds)
     }
 
     private var merging: TensorMerging {

@@ -35,7 +35,17 @@ public enum MergeEngine {
         if plan.checkpoint != nil {
             return try CheckpointRun(plan, destination, overwrite, progress, isCancelled).carryOut(completing)
         }
-        return try MergeRun(plan, destination, overwrite, progress, isCancelled).carryOut()
+        var warnings: [String] = []
+        var plan = plan
+        if let base = plan.decompositionBase {
+            let workers = Workers(threads: max(1, plan.threads), isCancelled: isCancelled)
+            BLASThreads.use(1)
+            plan = try DoRAConversion(base: base, workers: workers, memoryLimit: plan.memoryLimitBytes)
+                .converted(plan, warnings: &warnings)
+        }
+        var record = try MergeRun(plan, destination, overwrite, progress, isCancelled).carryOut()
+        record.warnings += warnings
+        return record
     }
 }
 
@@ -84,7 +94,8 @@ struct MergeRun {
         return MergeRecord(
             modules: modules, savedTensors: saved.map(\.name), dtype: dtype, weightsPath: writer.weightsPath,
             bytes: bytes, replacedEntries: replaced,
-            warnings: replaced > 0 ? ["\(replaced) NaN or infinite entries were set to zero"] : [],
+            warnings: (replaced > 0 ? ["\(replaced) NaN or infinite entries were set to zero"] : [])
+                + ResultSize.warnings(merged),
             seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
     }
 

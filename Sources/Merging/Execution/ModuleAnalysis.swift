@@ -119,6 +119,7 @@ struct ModuleAnalysis: Sendable {
         if let inner = gram?.inner {
             merged.frobenius = inner.norm(ofCombination: coefficients)
             merged.cosines = inner.cosines()
+            merged.operandEnergies = (0..<inner.rows).map { inner[$0, $0] }
         }
         return merged
     }
@@ -157,7 +158,11 @@ struct ModuleAnalysis: Sendable {
         merged.hasFreeSigns = true
         merged.discardedEnergy = choice.discardedEnergy
         merged.frobenius = kept.sigma.reduce(0) { $0 + $1 * $1 }.squareRoot()
-        if first == 0 { merged.cosines = joint.gram.inner.cosines() }
+        if first == 0 {
+            let inner = joint.gram.inner
+            merged.cosines = inner.cosines()
+            merged.operandEnergies = (0..<inner.rows).map { inner[$0, $0] }
+        }
         return merged
     }
 

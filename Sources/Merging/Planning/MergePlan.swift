@@ -164,6 +164,8 @@ public struct StagePlan: Sendable {
     public var notes: [PlanNote]
     /// Not nil: full weights take part or come out; `modules` are named like tensors.
     public var checkpoint: CheckpointPlan?
+    /// The weights with which DoRA updates are converted before they are merged into an adapter.
+    public var decompositionBase: Checkpoint?
 
     public init(
         name: String, compatibility: Compatibility, operands: [NamedAdapter], modules: [ModulePlan],
@@ -171,7 +173,7 @@ public struct StagePlan: Sendable {
         memoryLimitBytes: Int, threads: Int, output: OutputPlan, baseModel: String? = nil,
         operandEntries: [Int]? = nil, pendingOperands: [Int: String] = [:],
         padRanks: Bool = false, post: [PostStepPlan] = [], omittedModules: [String] = [], notes: [PlanNote] = [],
-        checkpoint: CheckpointPlan? = nil
+        checkpoint: CheckpointPlan? = nil, decompositionBase: Checkpoint? = nil
     ) {
         self.name = name
         self.compatibility = compatibility
@@ -193,5 +195,6 @@ public struct StagePlan: Sendable {
         self.omittedModules = omittedModules
         self.notes = notes
         self.checkpoint = checkpoint
+        self.decompositionBase = decompositionBase
     }
 }

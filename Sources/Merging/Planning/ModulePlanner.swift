@@ -42,13 +42,14 @@ struct ModulePlanner {
     ///
     /// - Parameters:
     ///   - holders: operands that have the module, ascending.
-    ///   - decomposed: one of them whose module carries DoRA magnitudes.
+    ///   - decomposed: one of them whose module carries DoRA magnitudes and cannot be converted.
     mutating func plan(_ module: String, holders: [Int], decomposed: Int?) throws -> ModulePlan? {
         if let decomposed {
             throw Failure(
                 .mergeDoraNeedsBase,
                 "'\(resolution.operands[decomposed].name)' is a DoRA adapter: its update needs the base weights",
-                place: module, hint: "merge it with the base weights at hand, or leave it out")
+                place: module,
+                hint: "base_model: the folder or file with the weights of the base converts it (or leave it out)")
         }
         return try plan(module, present: holders)
     }

@@ -14,15 +14,16 @@ struct StagePlanner {
         let operands = resolution.operands
         var notes = resolution.notes
         let checkpoint = try checkpointPlan(resolution)
+        let decompositionBase = checkpoint == nil ? try weightsOfBase(for: operands) : nil
         // A path says little about whose weights stand there: adapters are compared with one another only.
         notes += try BaseAgreement.check(
             operands.enumerated().filter { resolution.checkpoints[$0.offset] == nil }.map(\.element),
-            declared: checkpoint == nil ? stage.baseModel : nil,
+            declared: checkpoint == nil && decompositionBase == nil ? stage.baseModel : nil,
             allowed: stage.allowBaseMismatch || options.allowBaseMismatch)
         try checkCount(operands, hasBase: checkpoint?.base != nil)
         let (modules, names) =
             try checkpoint.map { try plannedTensors($0, resolution, &notes) }
-            ?? plannedModules(resolution, &notes)
+            ?? plannedModules(resolution, hasBase: decompositionBase != nil, &notes)
         let planned = Set(modules.map(\.module))
         guard !modules.isEmpty || names.isEmpty || checkpoint != nil else {
             throw Failure(
@@ -41,13 +42,21 @@ struct StagePlanner {
             operandEntries: resolution.entries, pendingOperands: resolution.pending, padRanks: stage.padRanks,
             post: try post(),
             omittedModules: checkpoint == nil ? names.filter { !planned.contains($0) } : [], notes: notes,
-            checkpoint: checkpoint)
+            checkpoint: checkpoint, decompositionBase: decompositionBase)
+    }
+
+    /// The weights at `base_model`, where DoRA adapters need them; nil where it names no weights.
+    private func weightsOfBase(for operands: [NamedAdapter]) throws -> Checkpoint? {
+        guard let written = stage.baseModel,
+            operands.contains(where: { $0.adapter.modules.contains { $0.magnitude != nil } })
+        else { return nil }
+        return try Checkpoint.open(path: OperandResolution.path(written.value, in: folder))
     }
 
     // MARK: Modules
 
     private func plannedModules(
-        _ resolution: OperandResolution, _ notes: inout [PlanNote]
+        _ resolution: OperandResolution, hasBase: Bool, _ notes: inout [PlanNote]
     ) throws -> (modules: [ModulePlan], names: [String]) {
         let union = try ModuleUnion(resolution.operands)
         let layers = LayerPositions(
@@ -59,7 +68,7 @@ struct StagePlanner {
         let modules = try union.names.compactMap { name -> ModulePlan? in
             guard stage.filters.admit(name) else { return nil }
             return try planner.plan(
-                name, holders: union.holders[name] ?? [], decomposed: union.decomposed[name])
+                name, holders: union.holders[name] ?? [], decomposed: hasBase ? nil : union.decomposed[name])
         }
         notes += planner.notes
         return (modules, union.names)

@@ -5,14 +5,15 @@ import WeightFiles
 
 struct Plot: BankCommand {
     static let configuration = CommandConfiguration(
-        commandName: "plot", abstract: "Write one figure of a run as SVG, CSV or Vega-Lite.",
-        discussion: "Without a figure, lists those that the run has.")
+        commandName: "plot", abstract: "Write one figure of a run or of a search as SVG, CSV or Vega-Lite.",
+        discussion: "Takes a run directory, or the table of `recipe search --table`. Without a figure, lists what there is.")
     static let examples = [
         "lorabank plot runs/chain", "lorabank plot runs/chain accuracy-matrix --to matrix.svg",
         "lorabank plot runs/chain accuracy-matrix --format vega-lite --to -",
+        "lorabank plot search.csv search --to search.svg",
     ]
 
-    @Argument(help: ArgumentHelp("The run directory.", valueName: "dir"), completion: .directory)
+    @Argument(help: ArgumentHelp("The run directory, or a search's table.", valueName: "path"), completion: .file())
     var folder: String
     @Argument(help: ArgumentHelp("Name of the figure.", valueName: "figure"))
     var figure: String?
@@ -28,7 +29,7 @@ struct Plot: BankCommand {
     func run(in session: Session) throws {
         let work = RunReportWork(session: session)
         guard let figure else {
-            let names = try work.page(folder).figures.map(\.fileName)
+            let names = try work.figures(folder).map(\.fileName)
             session.result(.document("plot", [.init("figures", .texts(names))])) {
                 names.map { $0 + "\n" }.joined()
             }

@@ -20,9 +20,16 @@ struct MachineFacts {
             ("threads", .integer(session.threads)),
             ("memory_bytes", .integer(Int(ProcessInfo.processInfo.physicalMemory))),
             ("blas_core", .string(BLASThreads.coreName)),
+            ("blas_core_chosen_by", .string(MachineFacts.chooser(environment))),
         ]
+        let features = BLASKernels.processorFeatures()
+        if let better = BLASKernels.remedy(core: BLASThreads.coreName, features: features) {
+            remarks.append(
+                "OpenBLAS runs its kernels for \(BLASThreads.coreName), which use neither AVX2 nor AVX-512: "
+                    + "OPENBLAS_CORETYPE=\(better) fits this processor and is several times faster")
+        }
         for name in ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"] {
-            guard let value = environment[name], !value.isEmpty else { continue }
+            guard let value = environment[name], !value.isEmpty, !BLASKernels.wereAdopted else { continue }
             facts.append((name.lowercased(), .string(value)))
             remarks.append("\(name)=\(value) pins the kernels of OpenBLAS, which may halve its speed: unset it")
         }
@@ -40,6 +47,14 @@ struct MachineFacts {
             facts.append(("bank", .null))
         }
         self.remarks = remarks
+    }
+
+    /// Whose choice OpenBLAS's kernels are: `environment`, `lorabank` where OpenBLAS did not know the processor, `openblas`.
+    private static func chooser(_ environment: [String: String]) -> String {
+        if let pinned = environment[BLASKernels.variable], !pinned.isEmpty, !BLASKernels.wereAdopted {
+            return "environment"
+        }
+        return BLASKernels.wereAdopted ? "lorabank" : "openblas"
     }
 
     var members: [JSONValue.Member] {

@@ -31,13 +31,18 @@ struct RunReportWork {
         return written
     }
 
-    /// - Throws: `io.not_found` with the nearest names for a figure that the run does not have.
+    /// Figures of a run's folder, or of the table that a search left.
+    func figures(_ path: String) throws -> [any Figure] {
+        path.hasSuffix(".csv") ? try SearchTable(path: path).figures : try page(path).figures
+    }
+
+    /// - Throws: `io.not_found` with the nearest names for a figure that is not there.
     func figure(_ name: String, of folder: String) throws -> any Figure {
-        let figures = try page(folder).figures
+        let figures = try figures(folder)
         guard let figure = figures.first(where: { $0.fileName == name }) else {
             let known = figures.map(\.fileName)
             throw Failure(
-                .ioNotFound, "the run has no figure '\(name)'", path: folder,
+                .ioNotFound, "there is no figure '\(name)'", path: folder,
                 hint: Spelling.hint(for: name, among: known) ?? "one of \(known.joined(separator: ", "))")
         }
         return figure

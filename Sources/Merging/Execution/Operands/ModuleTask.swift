@@ -123,7 +123,7 @@ struct TaskBuilder {
         guard module.magnitude == nil else {
             throw Failure(
                 .mergeDoraNeedsBase, "adapter '\(adapter)' is a DoRA adapter: its update depends on the base weights",
-                place: module.name, hint: "convert it with the base model first")
+                place: module.name, hint: "base_model: the folder or file with the weights of the base converts it")
         }
         let same =
             module.kind == model.kind && module.deltaShape == model.deltaShape

@@ -40,6 +40,8 @@ struct MergedModule: Sendable {
     var frobenius: Double?
     var trimmedShare: Double?
     var cosines: [[Double]]?
+    /// ‖Δ_i‖² of the operands, where their Gram matrix was needed.
+    var operandEnergies: [Double]?
 }
 
 /// U·diag(σ)·Vᵀ as two factors (merge-methods 4.2).

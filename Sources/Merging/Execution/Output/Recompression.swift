@@ -81,7 +81,7 @@ struct Recompressor: Sendable {
         _ op: some StreamedOperator, total: Double, full: () throws -> ThinSVD<Float>
     ) throws -> Result {
         let small = min(op.rows, op.columns)
-        var rank = min(small, rule.bound ?? Recompressor.firstGuess)
+        var rank = min(small, rule.bound ?? min(Recompressor.firstGuess, max(1, small / 4)))
         while rule.rule != .keep, rank <= small / 2 {
             let svd = inDouble(try RandomizedSVD(rank: rank, seed: seed, streamKey: module)(op, place: module))
             if rule.isDecided(by: svd.sigma, total: total) { return result(svd, total: total, isRandomised: true) }
