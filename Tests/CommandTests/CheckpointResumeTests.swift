@@ -85,7 +85,9 @@ import WeightFiles
         // An extraction begins again; what a kill left of it stands beside the target until somebody removes it.
         guard command[0] != "extract" else { return }
         #expect(resumed > 0, "nothing was taken over from a killed run")
-        let left = try FileManager.default.contentsOfDirectory(atPath: scratch.folder).filter { $0.contains(".lorabank-") }
+        let left = try FileManager.default.contentsOfDirectory(atPath: scratch.folder).filter {
+            $0.contains(".lorabank-")
+        }
         #expect(left.isEmpty, "left behind: \(left)")
     }
 

@@ -19,7 +19,9 @@ import WeightFiles
                 atPath: "\(folder)/\(model)", withIntermediateDirectories: true)
             var tensors: [TensorView] = []
             var known: [String: [Double]] = [:]
-            for (name, shape) in [("a.weight", [9, 7]), ("b.weight", [6, 11]), ("c.weight", [5, 5]), ("d.bias", [13])] {
+            for (name, shape) in [
+                ("a.weight", [9, 7]), ("b.weight", [6, 11]), ("c.weight", [5, 5]), ("d.bias", [13]),
+            ] {
                 let numbers = (0..<shape.reduce(1, *)).map { _ in random.normal() }
                 tensors.append(try view(numbers, shape, dtype, name))
                 known[name] = try tensors[tensors.count - 1].doubles()

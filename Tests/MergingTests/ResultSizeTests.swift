@@ -3,7 +3,9 @@ import Testing
 @testable import Merging
 
 @Suite struct ResultSizeTests {
-    private func warnings(_ method: String, copies: Int, lambda: Double, rank: OutputRank? = .fixed(4)) throws -> [String] {
+    private func warnings(_ method: String, copies: Int, lambda: Double, rank: OutputRank? = .fixed(4)) throws
+        -> [String]
+    {
         let one = TestAdapter.set(rows: 30, columns: 40, ranks: [4], seed: 3)[0]
         let adapters = (0..<copies).map { TestAdapter("a\($0)", one.modules) }
         var trial = MergeTrial(method, adapters, ["lambda": .number(lambda)])

@@ -81,7 +81,8 @@ struct DoRAConversion {
         }
         guard weights.shape == module.deltaShape else {
             throw Failure(
-                .mergeShapeMismatch, "the base has shape \(weights.shape), the update of '\(adapter)' \(module.deltaShape)",
+                .mergeShapeMismatch,
+                "the base has shape \(weights.shape), the update of '\(adapter)' \(module.deltaShape)",
                 place: module.name, hint: "is this the adapter's base model?")
         }
         let task = TensorTask(

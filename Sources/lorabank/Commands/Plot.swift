@@ -6,7 +6,8 @@ import WeightFiles
 struct Plot: BankCommand {
     static let configuration = CommandConfiguration(
         commandName: "plot", abstract: "Write one figure of a run or of a search as SVG, CSV or Vega-Lite.",
-        discussion: "Takes a run directory, or the table of `recipe search --table`. Without a figure, lists what there is.")
+        discussion:
+            "Takes a run directory, or the table of `recipe search --table`. Without a figure, lists what there is.")
     static let examples = [
         "lorabank plot runs/chain", "lorabank plot runs/chain accuracy-matrix --to matrix.svg",
         "lorabank plot runs/chain accuracy-matrix --format vega-lite --to -",

@@ -85,7 +85,8 @@ struct SearchTable {
                 Double(group.value) ?? Double(index), mean(group.scores), low: group.scores.min(),
                 high: group.scores.max())
         }
-        let axis = groups.allSatisfy { Double($0.value) != nil } ? keys[key] : groups.map(\.value).joined(separator: ", ")
+        let axis =
+            groups.allSatisfy { Double($0.value) != nil } ? keys[key] : groups.map(\.value).joined(separator: ", ")
         return LineChart(
             title: "score over \(keys[key])", xTitle: axis, yTitle: "score", series: [.init(keys[key], points)],
             hasWholeX: false)
