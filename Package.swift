@@ -103,7 +103,7 @@ let package = Package(
             name: "lorabank-bench",
             dependencies: [
                 "Bank", "Merging", "Adapters", "WeightFiles", "Tensors", "LinearAlgebra", "Reports", "Diagnostics",
-                "Digests", "Networks", "Training",
+                "Digests", "Networks", "Routing", "Evaluation", "Training",
             ], swiftSettings: vector),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
         .testTarget(name: "DigestsTests", dependencies: ["Digests"]),

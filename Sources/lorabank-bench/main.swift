@@ -4,6 +4,7 @@ import LinearAlgebra
 
 // lorabank-bench METHOD [options]: times a merge of made-up adapters beside a reference run of the same bytes and
 // products, and prints one JSON document. lorabank-bench networks: passes and training steps of networks.
+// lorabank-bench router [options]: mixtures of made-up experts beside one adapter.
 
 // A pin to older BLAS kernels is read while the library is loaded: the program starts anew without it.
 if !BLASKernels.wereAdopted, getenv("OPENBLAS_CORETYPE") != nil || getenv("OPENBLAS_L2_SIZE") != nil {
@@ -14,12 +15,15 @@ if !BLASKernels.wereAdopted, getenv("OPENBLAS_CORETYPE") != nil || getenv("OPENB
 BLASKernels.adoptBest()
 
 do {
-    if CommandLine.arguments.dropFirst().first == "networks" {
-        try NetworkBenchmark(Array(CommandLine.arguments.dropFirst(2))).run()
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    if arguments.first == "networks" {
+        try NetworkBenchmark(Array(arguments.dropFirst())).run()
         exit(0)
     }
-    let options = try BenchOptions(Array(CommandLine.arguments.dropFirst()))
-    let report = try MergeBenchmark(options).run()
+    let report =
+        arguments.first == "router"
+        ? try RouterBenchmark(RouterBenchOptions(arguments.dropFirst())).run()
+        : try MergeBenchmark(BenchOptions(arguments)).run()
     print(report.text(.indented(2)))
 } catch let failure as Failure {
     FileHandle.standardError.write(Data((failure.message + (failure.hint.map { "\n" + $0 } ?? "") + "\n").utf8))

@@ -41,11 +41,7 @@ import Testing
             let logits = (0..<expected.logits.columns).map { expected.logits[row, $0] }
             #expect(relativeError(trace.logits, logits) < 1e-5)
             let load = (0..<3).map { expected.weights?[row, $0] ?? 0 }
-            // Linears that share a decision count once in a trace, and once per linear in the mean weights; sites of one
-            // linear count each in a trace, and together in the mean weights.
-            if form.0 != .layer, form.0 != .site {
-                #expect(zip(trace.load, load).allSatisfy { abs($0 - Double($1)) < 1e-5 })
-            }
+            #expect(zip(trace.load, load).allSatisfy { abs($0 - Double($1)) < 1e-5 })
             #expect(abs(trace.load.reduce(0, +) - 1) < 1e-5)
             row += 1
         }

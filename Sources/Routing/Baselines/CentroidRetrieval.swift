@@ -29,11 +29,12 @@ struct CentroidRetrieval: RoutingBaseline {
         let settings = Similarity.allCases.flatMap { similarity in sizes.map { Setting(k: $0, similarity: similarity) }
         }
         // Choosing with a library that holds the validation samples would favour the largest cosine.
-        let libraries = Self.libraries(features, training, training.fitting, experts: context.experts.count)
+        let libraries = Self.libraries(features, training, training.fitting, experts: context.experts.count, seed: context.seed)
         let best = try context.chosen(settings) { Self.subject(id, libraries, $0) }
         guard let best else { return [] }
         let all = Self.libraries(
-            features, training, Array(training.domains.indices), experts: context.experts.count)
+            features, training, Array(training.domains.indices), experts: context.experts.count,
+            seed: context.seed)
         return [
             RoutedResult(
                 try context.book.predictions(Self.subject(id, all, best)),
@@ -41,12 +42,16 @@ struct CentroidRetrieval: RoutingBaseline {
         ]
     }
 
-    /// Unit-length features of the first inputs of each expert's task.
+    /// Unit-length features of some inputs of each expert's task, as many of each class as can be.
     static func libraries(
-        _ features: Matrix<Float>, _ training: BaselineContext.Training, _ positions: [Int], experts: Int
+        _ features: Matrix<Float>, _ training: BaselineContext.Training, _ positions: [Int], experts: Int,
+        seed: UInt64
     ) -> [[[Double]]] {
         (0..<experts).map { expert in
-            positions.filter { training.domains[$0] == expert }.prefix(librarySize).map { unit(features, $0) }
+            TrainingChoice.spread(
+                positions.filter { training.domains[$0] == expert }, groups: training.samples.encoded.labels,
+                count: librarySize, seed: seed
+            ).map { unit(features, $0) }
         }
     }
 

@@ -18,10 +18,9 @@ struct LoraHub: RoutingBaseline {
 
     func results(_ context: BaselineContext) throws -> [RoutedResult] {
         guard let training = context.training else { return [] }
-        let chosen = try StratifiedSplit.subsample(
-            training.samples.labelled, classes: context.evaluation.loaded.dataset.classNames.count,
-            count: min(samples, training.samples.count), seed: context.seed)
-        let few = try context.evaluation.encode(chosen)
+        let chosen = TrainingChoice.spread(
+            Array(training.domains.indices), groups: training.domains, count: samples, seed: context.seed)
+        let few = try context.evaluation.encode(training.samples.labelled.selecting(chosen))
         let search = EvolutionStrategy(bounds: Self.bounds, evaluations: evaluations, seed: context.seed)
         let found = try search.minimise(from: Array(repeating: 0, count: context.experts.count)) { v in
             if context.book.isCancelled() { throw CancellationError() }

@@ -34,6 +34,16 @@ public final class PredictionBook {
         try store.write(features: evaluation.frozenFeatures(samples), self)
     }
 
+    /// A book over other experts with the same head and samples, which knows what this one knows: what is remembered goes
+    /// by the experts' updates.
+    func over(_ other: RoutedEvaluation) -> PredictionBook {
+        let book = PredictionBook(other, samples, progress: progress, isCancelled: isCancelled)
+        book.known = known.filter { $0.key == "backbone" || $0.key.hasPrefix(Self.singleKey) }
+        return book
+    }
+
+    private static let singleKey = "single "
+
     public var labels: [Int] { samples.encoded.labels }
 
     /// - Parameter fixed: names what the subject is, for subjects that depend on nothing but experts, backbone and
@@ -68,7 +78,7 @@ public final class PredictionBook {
         weights[expert] = 1
         return try predictions(
             RoutingSubject(label: "single:" + evaluation.experts.ids[expert], kind: .constant(weights)),
-            fixed: "single \(evaluation.experts.experts[expert].digest)")
+            fixed: Self.singleKey + "\(evaluation.experts.experts[expert].digest)")
     }
 
     /// Weights [samples, experts] that are known without a pass through the mixture.

@@ -49,7 +49,9 @@ struct SpectR: RoutingBaseline {
             .none: plain, .frobenius: plain.mapValues { $0.divided(by: $0.norms) },
         ]
         if let training = context.training {
-            let means = try Self.means(plain, context, Array(training.samples.labelled.labels.indices.prefix(200)))
+            let calibration = TrainingChoice.spread(
+                Array(training.domains.indices), groups: training.domains, count: 200, seed: context.seed)
+            let means = try Self.means(plain, context, calibration)
             result[.calibrated] = plain.reduce(into: [:]) { result, entry in
                 result[entry.key] = entry.value.divided(by: means[entry.key] ?? [])
             }

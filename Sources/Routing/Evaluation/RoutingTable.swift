@@ -21,13 +21,17 @@ public struct RoutingTable: Sendable {
     public let rows: [Row]
     /// The subject that the router was set up for.
     public let main: String
+    /// The router with every expert's probability as its weight, where it ran.
+    private let dense: String?
 
     /// - Parameters:
     ///   - router: predictions of the trained router, as it was set up first.
+    ///   - dense: label of the router's predictions in mode `soft`, if they are among them.
     ///   - seed: of the bootstrap.
-    public init(router: [RoutedResult], baselines: [RoutedResult], seed: UInt64) {
+    public init(router: [RoutedResult], dense: String? = nil, baselines: [RoutedResult], seed: UInt64) {
         let all = router + baselines
         let main = router.first
+        self.dense = dense
         self.main = main?.label ?? ""
         let base = all.first { $0.label == "backbone" }?.predictions.tally.accuracyGlobal
         let top = all.first { $0.label == "oracle-task" }?.predictions.tally.accuracyGlobal
@@ -48,9 +52,9 @@ public struct RoutingTable: Sendable {
         }
     }
 
-    /// acc(soft) − acc(as it was set up): what sparse use of a densely trained router costs; nil without both.
+    /// acc(soft) − acc(as it was set up): what sparse use of a densely trained router costs; nil without both runs.
     public var denseToSparseGap: Double? {
-        guard let soft = rows.first(where: { $0.label == "router:soft" })?.result.predictions.tally.accuracyGlobal,
+        guard let soft = rows.first(where: { $0.label == dense })?.result.predictions.tally.accuracyGlobal,
             let sparse = rows.first(where: { $0.label == main })?.result.predictions.tally.accuracyGlobal
         else { return nil }
         return soft - sparse

@@ -7,7 +7,13 @@ public struct ExpertTasks: Sendable, Hashable {
     public let taskOfExpert: [Int?]
     /// Expert of each task; nil for tasks without one.
     public let expertOfTask: [Int?]
-    private let tasks: TaskMap
+    let tasks: TaskMap
+
+    init(taskOfExpert: [Int?], expertOfTask: [Int?], tasks: TaskMap) {
+        self.taskOfExpert = taskOfExpert
+        self.expertOfTask = expertOfTask
+        self.tasks = tasks
+    }
 
     /// - Parameters:
     ///   - names: the experts' names in the order of the mixture.

@@ -44,7 +44,7 @@ public final class RoutedExperts: Sendable {
 
     /// - Throws: `backbone.adapter_mismatch`, `config.feature_unsupported` when an adapter does not fit;
     ///   `reference.ambiguous` when one stands there twice; `data.too_few` without any.
-    public init(_ adapters: [NamedAdapter], on backbone: Backbone<Float>) throws {
+    public convenience init(_ adapters: [NamedAdapter], on backbone: Backbone<Float>) throws {
         let sorted = adapters.map(Expert.init).sorted { ($0.name, $0.version ?? 0) < ($1.name, $1.version ?? 0) }
         guard !sorted.isEmpty else {
             throw Failure(.dataTooFew, "a mixture needs at least one expert", place: "experts")
@@ -54,6 +54,11 @@ public final class RoutedExperts: Sendable {
                 .referenceAmbiguous, "two experts are called '\(first.id)'", place: "experts",
                 hint: "name each adapter once; rename folders of one name")
         }
+        try self.init(arranged: sorted, on: backbone)
+    }
+
+    /// Experts in the order given.
+    init(arranged sorted: [Expert], on backbone: Backbone<Float>) throws {
         experts = sorted
         self.backbone = backbone
         slots = try sorted.map { try LoRASlot<Float>($0.adapter, name: $0.id, on: backbone.description) }

@@ -28,9 +28,11 @@ public struct TrainedRouter: Sendable {
     /// `router:topk2` and so on, mixing as `routing` says (nil: as it was set up).
     public func subject(_ routing: RoutingOptions? = nil) -> RoutingSubject {
         let routing = routing ?? setup.routing
-        return RoutingSubject(
+        var subject = RoutingSubject(
             label: "router:" + routing.label(experts: model.outputs), kind: kind(routing), perSite: model.isPerSite,
             active: routing.mode.isSparse && routing.topP == nil ? routing.active(of: model.outputs) : nil)
+        subject.decidesPerLayer = model.options.scope == .layer
+        return subject
     }
 
     private func kind(_ routing: RoutingOptions) -> RoutingSubject.Kind {

@@ -24,6 +24,8 @@ public struct RoutingSubject: Sendable {
     public var kind: Kind
     /// The router gives weights for every site of a linear (q, k, v) of its own.
     public var perSite: Bool
+    /// The linears of a layer share one decision.
+    public var decidesPerLayer = false
     /// Experts with weight per token, where it is known: what the choice of a plan goes by.
     public var active: Int?
     /// How products are arranged; results agree to rounding.

@@ -1,7 +1,6 @@
 import Diagnostics
 import Evaluation
 import Networks
-import Synchronization
 import Tensors
 
 /// One subject over some samples: which weights, which plan, in which order.
@@ -94,7 +93,8 @@ struct SubjectPass {
         guard let mix else {
             return (try backbone.features(input, pooling: pooling, threads: evaluation.threads), nil)
         }
-        let watch = WeightSums(samples: positions.count, experts: count)
+        let watch = WeightSums(
+            samples: positions.count, experts: evaluation.experts, oncePerLayer: subject.decidesPerLayer)
         let coefficients: Coefficients<Float>
         switch subject.kind {
         case .router(let router): coefficients = .routed(ObservedRouter(router) { watch.add($1, $2, at: $0) })
@@ -113,72 +113,5 @@ struct SubjectPass {
         let features = try backbone.features(
             input, pooling: pooling, mix: mix, coefficients: coefficients, threads: evaluation.threads)
         return (features, watch.means())
-    }
-}
-
-/// Sums of mixing weights per sample. Each linear's sums stand alone, so that threads do not matter.
-private final class WeightSums: Sendable {
-    private struct State {
-        var sums: [RoutingPoint: [Double]] = [:]
-        var counts: [Double]
-    }
-
-    private let experts: Int
-    private let state: Mutex<State>
-
-    init(samples: Int, experts: Int) {
-        self.experts = experts
-        state = Mutex(State(counts: Array(repeating: 0, count: samples)))
-    }
-
-    func add(_ rows: RoutedRows<Float>, _ weights: UnsafePointer<Float>, at point: RoutingPoint) {
-        let samples = rows.offsets.count - 1
-        let sites = rows.columns / experts
-        var sums = [Double](repeating: 0, count: samples * experts)
-        for sample in 0..<samples {
-            for row in rows.offsets[sample]..<rows.offsets[sample + 1] {
-                for column in 0..<rows.columns {
-                    sums[sample * experts + column % experts] += Double(weights[row * rows.columns + column])
-                }
-            }
-        }
-        state.withLock { state in
-            let total = state.counts.count * experts
-            var table = state.sums[point] ?? Array(repeating: 0, count: total)
-            for index in sums.indices { table[rows.firstSample * experts + index] = sums[index] }
-            state.sums[point] = table
-            for sample in 0..<samples {
-                let length = rows.offsets[sample + 1] - rows.offsets[sample]
-                state.counts[rows.firstSample + sample] += Double(length * sites)
-            }
-        }
-    }
-
-    /// Weights [Σ lengths, experts].
-    func add(_ weights: [Float], lengths: [Int]) {
-        state.withLock { state in
-            var table = [Double](repeating: 0, count: lengths.count * experts)
-            var row = 0
-            for (sample, length) in lengths.enumerated() {
-                for _ in 0..<length {
-                    for expert in 0..<experts {
-                        table[sample * experts + expert] += Double(weights[row * experts + expert])
-                    }
-                    row += 1
-                }
-                state.counts[sample] += Double(length)
-            }
-            state.sums[RoutingPoint(layer: -1, group: 0, inputs: 0)] = table
-        }
-    }
-
-    func means() -> [Float] {
-        state.withLock { state in
-            var result = [Double](repeating: 0, count: state.counts.count * experts)
-            for (_, table) in state.sums.sorted(by: { ($0.key.layer, $0.key.group) < ($1.key.layer, $1.key.group) }) {
-                for index in table.indices { result[index] += table[index] }
-            }
-            return result.enumerated().map { Float($1 / max(1, state.counts[$0 / experts])) }
-        }
     }
 }

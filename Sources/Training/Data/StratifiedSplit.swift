@@ -52,7 +52,10 @@ public enum StratifiedSplit {
         var taken: [Int] = []
         var round = 0
         while taken.count < count {
-            for pool in pools where round < pool.count && taken.count < count { taken.append(pool[round]) }
+            let open = pools.indices.filter { round < pools[$0].count }
+            // Where not every class can give one more, chance says which: classes of one task stand side by side.
+            let order = open.count <= count - taken.count ? open : shuffled(open, seed: seed, label: classes + round)
+            taken += order.prefix(count - taken.count).map { pools[$0][round] }
             round += 1
         }
         return samples.selecting(taken.sorted())

@@ -29,9 +29,15 @@ struct BaselineChoice: ParsableArguments {
             "Compare with the static merge of this recipe. Repeatable; default: some methods as they are.",
             valueName: "recipe"), completion: .file())
     var merges: [String] = []
-    @Flag(name: .customLong("only-mode"), help: "Run the router only as it was set up, not with K = 1, 2, 3 and dense.")
+    @Flag(
+        name: .customLong("only-mode"),
+        help: "Run the router only as it was set up, not with K = 1, 2, 3 and dense; no dense_to_sparse_gap then.")
     var onlyMode = false
-    @Flag(help: "Take each expert away in turn, and say what the router does without it.")
+    @Flag(
+        help: """
+            Take each expert away in turn; train again with an expert of noise, and without the samples of one expert's \
+            task; reverse the experts' order.
+            """)
     var robustness = false
     @Option(
         help: ArgumentHelp(

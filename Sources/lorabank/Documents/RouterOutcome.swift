@@ -9,7 +9,7 @@ import WeightFiles
 struct RouterTable {
     let table: RoutingTable
     let quality: RoutingQuality
-    let leaveOneOut: [LeaveOneOut]
+    let robustness: Robustness?
 }
 
 /// What `router train` and `router eval` report.
@@ -54,14 +54,7 @@ struct RouterOutcome {
                 .init("chosen_step", .integer(router.log.chosenStep)),
                 .init("validation", .array(router.log.validations.map(validation))),
                 .init("quality", qualityDocument), .init("beats", .texts(table?.table.beaten ?? [])),
-                .init(
-                    "leave_one_out",
-                    .array(
-                        (table?.leaveOneOut ?? []).map {
-                            .object([
-                                .init("expert", .string(experts[$0.expert])), .init("acc_global", .double($0.accuracy)),
-                            ])
-                        })),
+            ] + robustnessFields + [
                 .init("dense_to_sparse_gap", .optional(table?.table.denseToSparseGap)),
             ])
     }
@@ -188,9 +181,7 @@ struct RouterOutcome {
             text += "WARNING: THE ROUTER HAS COLLAPSED: \(fixed(quality.effectiveExperts)) experts in effect, where "
             text += "the tasks call for \(quality.expectedExperts)\n"
         }
-        for without in table.leaveOneOut {
-            text += "without \(experts[without.expert]): \(percent(without.accuracy)) %\n"
-        }
+        text += robustnessText(table.robustness)
         let beaten = table.table.beaten
         text +=
             beaten.isEmpty
@@ -198,7 +189,7 @@ struct RouterOutcome {
         return text
     }
 
-    private func percent(_ share: Double?) -> String {
+    func percent(_ share: Double?) -> String {
         share.map { Quantities.fixed($0 * 100, 2) } ?? "–"
     }
 }

@@ -15,7 +15,7 @@ struct RouterTableOptions {
     var merges: [String] = []
     /// The router with K = 1, 2, 3 and dense as well.
     var allModes = true
-    /// What the router does without each expert.
+    /// What the router does without each expert, with useless ones, and in another order.
     var robustness = false
     /// Folder where predictions that training does not change are kept.
     var cache: String?
@@ -32,7 +32,7 @@ struct RouterTableWork {
 
     /// - Parameters:
     ///   - training: what the router learned from; nil: unknown.
-    ///   - references: how the experts are found, for merging them.
+    ///   - references: how the experts are found, for merging them; empty: the experts stand nowhere yet.
     ///   - plan: how the router's products are arranged.
     func table(
         _ router: TrainedRouter, training: LabelledSamples?, references: [String], plan: ExecutionPlan = .auto
@@ -56,9 +56,12 @@ struct RouterTableWork {
                 session.explain("baseline \(baseline.id)")
                 others += try baseline.results(context)
             }
+            let robustness =
+                options.robustness ? try RobustnessTrial(router, book, training: training).run() : nil
             return RouterTable(
-                table: RoutingTable(router: own.results, baselines: others, seed: seed), quality: own.quality,
-                leaveOneOut: options.robustness ? try LeaveOneOut.all(router, book) : [])
+                table: RoutingTable(router: own.results, dense: dense(router), baselines: others, seed: seed),
+                quality: own.quality,
+                robustness: robustness)
         }
     }
 
@@ -86,16 +89,22 @@ struct RouterTableWork {
 
     /// K = 1, 2, 3 and dense.
     private static func modes(_ router: TrainedRouter, experts: Int) -> [RoutingOptions] {
-        var result = [1, 2, 3].filter { $0 < experts }.map { k in
+        let result = [1, 2, 3].filter { $0 < experts }.map { k in
             var routing = router.setup.routing
             (routing.mode, routing.k, routing.topP) = (.topk, k, nil)
             return routing
         }
-        var soft = router.setup.routing
-        (soft.mode, soft.topP) = (.soft, nil)
-        result.append(soft)
-        return result
+        return result + [dense(router)]
     }
+
+    /// Every expert with its probability: neither K nor a threshold takes any away.
+    private static func dense(_ router: TrainedRouter) -> RoutingOptions {
+        var soft = router.setup.routing
+        (soft.mode, soft.topP, soft.threshold) = (.soft, nil, 0)
+        return soft
+    }
+
+    private func dense(_ router: TrainedRouter) -> String { router.subject(Self.dense(router)).label }
 
     // MARK: Static merges
 
@@ -109,7 +118,11 @@ struct RouterTableWork {
                 return .init(name: name, adapter: try work.adapter(of: work.recipe(at: path, []), options: plan))
             }
         }
-        guard references.count > 1 else { return [] }
+        guard evaluation.experts.count > 1 else { return [] }
+        let scratch = FileManager.default.temporaryDirectory.appending(path: "lorabank-\(UUID().uuidString)").path
+        // Weights that were read stay mapped after their name is gone.
+        defer { try? FileManager.default.removeItem(atPath: scratch) }
+        let references = references.isEmpty ? try evaluation.experts.write(into: scratch) : references
         return try RouterTableOptions.defaultMerges.map { method in
             let recipe = try work.recipe(method: method, references, [])
             return .init(name: method, adapter: try work.adapter(of: recipe, options: plan))

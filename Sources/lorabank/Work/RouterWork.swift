@@ -55,7 +55,7 @@ final class RouterWork {
                 references: configuration.setup.training.regime == .joint ? [] : references(experts, configuration))
         }
         guard let output else { return outcome }
-        if configuration.setup.training.regime == .joint { try write(experts, into: output) }
+        if configuration.setup.training.regime == .joint { try experts.write(into: output.file("experts")) }
         var provenance = RouterFile.Provenance(
             name: configuration.name, suite: suitePath, dataDigest: samples.contentHash.hex, samples: samples.count,
             references: references(experts, configuration), createdAt: Timestamp.now())
@@ -92,15 +92,6 @@ final class RouterWork {
     }
 
     // MARK: Experts
-
-    /// Experts that the training made or changed, as PEFT folders beside the router.
-    private func write(_ experts: RoutedExperts, into output: AtomicFolder) throws {
-        for expert in experts.experts {
-            let folder = output.file("experts/" + expert.name)
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            try PEFTWriter.write(expert.adapter, into: folder)
-        }
-    }
 
     private func experts(of configuration: RouterConfiguration, on loaded: LoadedSuite) throws -> RoutedExperts {
         if let new = configuration.newExperts {
