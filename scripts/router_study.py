@@ -27,30 +27,35 @@ BEGIN, END = "<!-- router study -->", "<!-- end of router study -->"
 def run(options):
     os.makedirs(OUT, exist_ok=True)
     slow = {tuple(map(int, pair.split(":"))) for pair in options.slow.split(",") if pair}
-    for seed in options.seeds:
-        # The size that matters most comes first.
-        for size in sorted(options.sizes, key=lambda size: (size != 1500, size)):
-            path = os.path.join(OUT, f"clinc150-n{size}-s{seed}.json")
-            if os.path.exists(path):
-                continue
-            command = [options.program, "router", "train", options.config, "--bank", options.bank, "--json", "--no-progress", "--quiet"]
-            command += ["--set", f"train.samples={size}", "--set", f"seed={seed}"]
-            command += ["--baselines", QUICK + (SLOW if (size, seed) in slow else "")]
-            if (size, seed) not in slow:
-                command += ["--only-mode"]
-            command += ["--cache", options.cache]
-            for name in MERGES:
-                command += ["--merge", os.path.join(ROOT, f"recipes/reference/clinc150/{name}.yaml")]
-            began = time.time()
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            if done.returncode:
-                sys.exit(f"size {size}, seed {seed}: exit {done.returncode}\n{done.stderr[-2000:]}")
-            document = json.loads(done.stdout)
-            document["seconds_wall"] = round(time.time() - began, 1)
-            with open(path + ".part", "w") as file:
-                json.dump(document, file, indent=1)
-            os.replace(path + ".part", path)
-            print(f"n={size} seed={seed}: {document['results'][0]['acc_global']:.4f} in {document['seconds_wall']} s", flush=True)
+    jobs = [(size, seed) for seed in options.seeds for size in options.sizes]
+    first = jobs[0] if jobs else None
+    if (1500, options.seeds[0]) in jobs:
+        first = (1500, options.seeds[0])
+    # The size that matters most comes first, runs of several minutes last but for one.
+    jobs.sort(key=lambda job: (job != first, job in slow, job[1], job[0] != 1500, job[0]))
+    for size, seed in jobs:
+        path = os.path.join(OUT, f"clinc150-n{size}-s{seed}.json")
+        if os.path.exists(path):
+            continue
+        command = [options.program, "router", "train", options.config, "--bank", options.bank, "--json", "--no-progress", "--quiet"]
+        command += ["--threads", str(options.threads)]
+        command += ["--set", f"train.samples={size}", "--set", f"seed={seed}"]
+        command += ["--baselines", QUICK + (SLOW if (size, seed) in slow else "")]
+        if (size, seed) not in slow:
+            command += ["--only-mode"]
+        command += ["--cache", options.cache]
+        for name in MERGES:
+            command += ["--merge", os.path.join(ROOT, f"recipes/reference/clinc150/{name}.yaml")]
+        began = time.time()
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            sys.exit(f"size {size}, seed {seed}: exit {done.returncode}\n{done.stderr[-2000:]}")
+        document = json.loads(done.stdout)
+        document["seconds_wall"] = round(time.time() - began, 1)
+        with open(path + ".part", "w") as file:
+            json.dump(document, file, indent=1)
+        os.replace(path + ".part", path)
+        print(f"n={size} seed={seed}: {document['results'][0]['acc_global']:.4f} in {document['seconds_wall']} s", flush=True)
 
 
 def mean_and_deviation(values):
@@ -97,7 +102,7 @@ def table():
     lines += ["", "Normalised score of the router, (accuracy − backbone)/(oracle task − backbone): " + ", ".join(parts) + "."]
     seconds = [r["seconds_train"] for r in runs if r["n_train"] == 1500]
     if seconds:
-        lines += ["", f"Training on 1500 samples took {min(seconds):.0f} to {max(seconds):.0f} s on two cores shared with other work."]
+        lines += ["", f"Training on 1500 samples took {min(seconds):.0f} to {max(seconds):.0f} s of the wall clock."]
     return "\n".join(lines)
 
 
@@ -108,6 +113,7 @@ def main():
     parser.add_argument("--config", default=os.path.join(ROOT, "recipes/router/clinc150.yaml"))
     parser.add_argument("--bank")
     parser.add_argument("--cache", default=os.path.join(ROOT, ".build/router-study-cache"))
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--sizes", default="150,450,1500,4500")
     parser.add_argument("--seeds", default="1,2,3,4,5")
     parser.add_argument("--slow", default="1500:1,1500:2,1500:3", help="size:seed pairs that run every baseline and mode")

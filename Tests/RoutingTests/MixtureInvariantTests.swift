@@ -97,6 +97,20 @@ import Testing
         }
     }
 
+    @Test func `scaling A by c and B by 1/c changes no routed output`() throws {
+        let (mixture, other) = (try TinyMixture<Double>("bert"), try TinyMixture<Double>("bert"))
+        for slot in other.slots {
+            for pair in slot.pairs {
+                for i in pair.a { slot.values[i] *= 5 }
+                for i in pair.b { slot.values[i] /= 5 }
+            }
+        }
+        let model = try mixture.model(RouterOptions())
+        let routing = RoutingOptions(mode: .topk, k: 2)
+        let expected = try Self.output(mixture, mixture.mix(), model, routing)
+        #expect(relativeError(try Self.output(other, other.mix(), model, routing), expected) < 1e-12)
+    }
+
     @Test func `a site that an expert lacks is a site with B = 0`() throws {
         let full = try TinyMixture<Double>("vit_timm")
         let partial = try TinyMixture<Double>("vit_timm", skips: true)

@@ -108,7 +108,8 @@ import Training
             }
             return RoutedResult(
                 RoutedPredictions(
-                    label: label, logits: logits, labels: labels, tasks: mixture.loaded.tasks, weights: nil, seconds: 0))
+                    label: label, logits: logits, labels: labels, tasks: mixture.loaded.tasks, weights: nil, seconds: 0)
+            )
         }
         let table = RoutingTable(
             router: [result("router:topk1", wrong: 5)],

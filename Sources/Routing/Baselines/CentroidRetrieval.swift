@@ -29,7 +29,8 @@ struct CentroidRetrieval: RoutingBaseline {
         let settings = Similarity.allCases.flatMap { similarity in sizes.map { Setting(k: $0, similarity: similarity) }
         }
         // Choosing with a library that holds the validation samples would favour the largest cosine.
-        let libraries = Self.libraries(features, training, training.fitting, experts: context.experts.count, seed: context.seed)
+        let libraries = Self.libraries(
+            features, training, training.fitting, experts: context.experts.count, seed: context.seed)
         let best = try context.chosen(settings) { Self.subject(id, libraries, $0) }
         guard let best else { return [] }
         let all = Self.libraries(

@@ -55,7 +55,7 @@ struct RouterOutcome {
                 .init("validation", .array(router.log.validations.map(validation))),
                 .init("quality", qualityDocument), .init("beats", .texts(table?.table.beaten ?? [])),
             ] + robustnessFields + [
-                .init("dense_to_sparse_gap", .optional(table?.table.denseToSparseGap)),
+                .init("dense_to_sparse_gap", .optional(table?.table.denseToSparseGap))
             ])
     }
 
