@@ -35,6 +35,18 @@ import Testing
         #expect(w == [0, 0.5, 0.5, 0, 0, 0])
     }
 
+    @Test func `the short way to the K largest agrees with the long one`() throws {
+        for seed in 0..<40 {
+            let z: [Double] = Noise.numbers(6, seed: UInt64(seed), scale: 2).map { ($0 * 2).rounded() / 2 }
+            for k in 1...6 {
+                let short = Self.rule(.topk, k: k).decide(z)
+                // A threshold that drops nobody takes the long way.
+                let long = Self.rule(.topk, k: k) { $0.threshold = 1e-12 }.decide(z)
+                #expect(short.w == long.w)
+            }
+        }
+    }
+
     @Test func `scores far apart neither overflow nor lose the chosen`() throws {
         let w = Self.rule(.topk, k: 2).decide([-900, 900, 800, 0, 0, 0]).w
         #expect(w[1] == 1 && w.reduce(0, +) == 1)

@@ -1,35 +1,20 @@
 /// Plans that let an expert see only the rows that use it. For passes without backward.
 extension BlockRun {
-    /// y += Σ_e s_e·w_e·(x·A_eᵀ)·B_eᵀ, both products over the rows in use.
+    /// y += Σ_e s_e·w_e·(x·A_eᵀ)·B_eᵀ over the rows in use, row by row: the factors of one pair stay in the first cache
+    /// while its rows pass by, and nothing is gathered.
     func addGathered(
         _ packed: PackedGroup<S>, _ x: UnsafePointer<S>, stride: Int, coefficients: RowCoefficients<S>,
         into y: UnsafeMutablePointer<S>, outputs: Int
     ) {
-        let inputs = packed.point.inputs
-        for source in packed.inputParts {
-            let parts = packed.parts.indices.filter { source.columns.contains(packed.parts[$0].columns.lowerBound) }
-            let members = packed.members.filter { parts.contains($0.part) }
-            let used = (0..<rows).filter { row in
-                members.contains { coefficients.pointer[row * coefficients.stride + $0.coefficient] != 0 }
+        guard let plain = packed.plain else { return }
+        let mark = scratch.mark
+        defer { scratch.release(to: mark) }
+        let h = scratch.take(packed.rank)
+        for (index, member) in packed.members.enumerated() {
+            addRows(packed, member, coefficients, into: y, outputs: outputs, plain.b(index)) { row in
+                projectRow(packed.point.inputs, x + row * stride, plain.a(index), rank: member.pair.rank, into: h)
+                return UnsafePointer(h)
             }
-            guard !used.isEmpty else { continue }
-            let mark = scratch.mark
-            let width = source.columns.count
-            let h = scratch.take(used.count * width)
-            if used.count == rows {
-                source.a.multiply(rows: rows, x, ldx: stride, into: h, ldy: width)
-            } else {
-                let gathered = scratch.take(used.count * inputs)
-                for (place, row) in used.enumerated() {
-                    (gathered + place * inputs).update(from: x + row * stride, count: inputs)
-                }
-                source.a.multiply(rows: used.count, gathered, ldx: inputs, into: h, ldy: width)
-            }
-            for member in members {
-                let first = member.columns.lowerBound - source.columns.lowerBound
-                scatter(packed, member, used, h + first, stride: width, coefficients, into: y, outputs: outputs)
-            }
-            scratch.release(to: mark)
         }
     }
 
@@ -38,45 +23,103 @@ extension BlockRun {
         _ packed: PackedGroup<S>, _ h: UnsafePointer<S>, coefficients: RowCoefficients<S>,
         into y: UnsafeMutablePointer<S>, outputs: Int
     ) {
-        for member in packed.members {
-            let used = (0..<rows).filter {
-                coefficients.pointer[$0 * coefficients.stride + member.coefficient] != 0
+        guard let plain = packed.plain else { return }
+        for (index, member) in packed.members.enumerated() {
+            addRows(packed, member, coefficients, into: y, outputs: outputs, plain.b(index)) { row in
+                h + row * packed.rank + member.columns.lowerBound
             }
-            guard !used.isEmpty else { continue }
-            let mark = scratch.mark
-            let gathered = scratch.take(used.count * packed.rank)
-            for (place, row) in used.enumerated() {
-                (gathered + place * packed.rank).update(from: h + row * packed.rank, count: packed.rank)
-            }
-            scatter(
-                packed, member, used, gathered + member.columns.lowerBound, stride: packed.rank, coefficients, into: y,
-                outputs: outputs)
-            scratch.release(to: mark)
         }
     }
 
-    /// Rows `used` of y += (s·w ⊙ h)·Bᵀ for one pair; h begins at the pair's columns, one line per row in use.
-    private func scatter(
-        _ packed: PackedGroup<S>, _ member: PackedGroup<S>.Member, _ used: [Int], _ h: UnsafePointer<S>, stride: Int,
-        _ coefficients: RowCoefficients<S>, into y: UnsafeMutablePointer<S>, outputs: Int
+    /// Rows in use of y += s·w·h·Bᵀ for one pair.
+    ///
+    /// - Parameter projected: h [rank] of a row.
+    @inline(__always)
+    private func addRows(
+        _ packed: PackedGroup<S>, _ member: PackedGroup<S>.Member, _ coefficients: RowCoefficients<S>,
+        into y: UnsafeMutablePointer<S>, outputs: Int, _ b: UnsafePointer<S>,
+        _ projected: (_ row: Int) -> UnsafePointer<S>
     ) {
-        let part = packed.parts[member.part]
-        let (width, span) = (member.columns.count, part.span.count)
-        let scaled = scratch.take(used.count * width)
+        let span = packed.parts[member.part].span
         let scale = S(member.pair.scale)
-        for (place, row) in used.enumerated() {
-            let factor = scale * coefficients.pointer[row * coefficients.stride + member.coefficient]
-            for j in 0..<width { scaled[place * width + j] = h[place * stride + j] * factor }
+        for row in 0..<rows {
+            let weight = coefficients.pointer[row * coefficients.stride + member.coefficient]
+            if weight == 0 { continue }
+            addProjected(
+                span.count, projected(row), rank: member.pair.rank, factor: scale * weight, b,
+                into: y + row * outputs + span.lowerBound)
         }
-        if used.count == rows {
-            part.b.multiply(
-                rows: rows, scaled, ldx: width, into: y + part.span.lowerBound, ldy: outputs, accumulate: true)
-            return
+    }
+}
+
+/// h_j := ⟨x, A_j⟩ for the rows A_j of A [rank, count]; each sum in a fixed order.
+@_specialize(where S == Float)
+@_specialize(where S == Double)
+func projectRow<S: NetworkScalar>(
+    _ count: Int, _ x: UnsafePointer<S>, _ a: UnsafePointer<S>, rank: Int, into h: UnsafeMutablePointer<S>
+) {
+    let zero: S = 0
+    var j = 0
+    while j &+ 4 <= rank {
+        let (p, q, r, s) = (a + j * count, a + (j + 1) * count, a + (j + 2) * count, a + (j + 3) * count)
+        var sums = (S.Lanes(zero), S.Lanes(zero), S.Lanes(zero), S.Lanes(zero))
+        var i = 0
+        while i &+ laneCount <= count {
+            let lanes = S.Lanes.load(x + i)
+            sums.0 = sums.0.adding(lanes, times: S.Lanes.load(p + i))
+            sums.1 = sums.1.adding(lanes, times: S.Lanes.load(q + i))
+            sums.2 = sums.2.adding(lanes, times: S.Lanes.load(r + i))
+            sums.3 = sums.3.adding(lanes, times: S.Lanes.load(s + i))
+            i &+= laneCount
         }
-        let product = scratch.take(used.count * span)
-        part.b.multiply(rows: used.count, scaled, ldx: width, into: product, ldy: span)
-        for (place, row) in used.enumerated() {
-            addInto(span, product + place * span, y + row * outputs + part.span.lowerBound)
+        var tail = (zero, zero, zero, zero)
+        while i < count {
+            tail.0 = tail.0 + x[i] * p[i]
+            tail.1 = tail.1 + x[i] * q[i]
+            tail.2 = tail.2 + x[i] * r[i]
+            tail.3 = tail.3 + x[i] * s[i]
+            i &+= 1
         }
+        h[j] = sums.0.sum + tail.0
+        h[j + 1] = sums.1.sum + tail.1
+        h[j + 2] = sums.2.sum + tail.2
+        h[j + 3] = sums.3.sum + tail.3
+        j &+= 4
+    }
+    while j < rank {
+        h[j] = dotProduct(count, x, a + j * count)
+        j &+= 1
+    }
+}
+
+/// y [count] += factor·Σ_j h_j·B_j for the rows B_j of Bᵀ [rank, count].
+@_specialize(where S == Float)
+@_specialize(where S == Double)
+func addProjected<S: NetworkScalar>(
+    _ count: Int, _ h: UnsafePointer<S>, rank: Int, factor: S, _ b: UnsafePointer<S>, into y: UnsafeMutablePointer<S>
+) {
+    var i = 0
+    while i &+ 4 * laneCount <= count {
+        var (p, q) = (S.Lanes.load(y + i), S.Lanes.load(y + i + laneCount))
+        var (r, s) = (S.Lanes.load(y + i + 2 * laneCount), S.Lanes.load(y + i + 3 * laneCount))
+        for j in 0..<rank {
+            let lanes = S.Lanes(factor * h[j])
+            let line = b + j * count + i
+            p = p.adding(lanes, times: S.Lanes.load(line))
+            q = q.adding(lanes, times: S.Lanes.load(line + laneCount))
+            r = r.adding(lanes, times: S.Lanes.load(line + 2 * laneCount))
+            s = s.adding(lanes, times: S.Lanes.load(line + 3 * laneCount))
+        }
+        p.store(y + i)
+        q.store(y + i + laneCount)
+        r.store(y + i + 2 * laneCount)
+        s.store(y + i + 3 * laneCount)
+        i &+= 4 * laneCount
+    }
+    while i < count {
+        var sum = y[i]
+        for j in 0..<rank { sum = sum + factor * h[j] * b[j * count + i] }
+        y[i] = sum
+        i &+= 1
     }
 }

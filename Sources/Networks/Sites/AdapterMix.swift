@@ -17,10 +17,10 @@ public final class AdapterMix<S: NetworkScalar>: @unchecked Sendable {
         /// One product per slot; a slot whose coefficients are zero for a whole block of samples costs nothing there
         /// (the reference's `segment`): best when each sample uses few of many slots and samples are sorted by slot.
         case separate
-        /// One product per slot over the rows that use it, gathered: best for few of many slots with coefficients that
-        /// differ from row to row. Recorded passes run as `separate`.
+        /// Each row meets the slots that it uses, by row kernels: best for few of many slots with coefficients that differ
+        /// from row to row. Recorded passes run as `separate`.
         case gather
-        /// One product for all A, gathered rows for B. Recorded passes run as `separate` with one product for A.
+        /// One product for all A, row kernels for B. Recorded passes run as `separate` with one product for A.
         case hybrid
     }
 
@@ -67,7 +67,7 @@ public final class AdapterMix<S: NetworkScalar>: @unchecked Sendable {
             return PackedGroup(
                 point: RoutingPoint(layer: place / backbone.groups.count, group: group.index, inputs: group.inputs),
                 group: group, pairs: list, trainable: flags, slots: slots.count, separate: plan != .packed,
-                joinsInputs: plan == .hybrid, perSite: perSite, gradientCount: &count)
+                joinsInputs: plan == .hybrid, rowwise: plan == .gather || plan == .hybrid, perSite: perSite, gradientCount: &count)
         }
         gradientCount = count
         refresh()

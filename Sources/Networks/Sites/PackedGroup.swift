@@ -50,17 +50,20 @@ final class PackedGroup<S: NetworkScalar>: @unchecked Sendable {
     let parts: [Part]
     let inputParts: [InputPart]
     let runs: [Run]
+    /// For plans that go row by row; nil for the others.
+    let plain: PlainFactors<S>?
     var isTrained: Bool { parts.contains { $0.trained > 0 } }
 
     /// - Parameters:
     ///   - pairs: every pair on this linear with its slot.
     ///   - separate: one product per slot instead of one for all.
     ///   - joinsInputs: one product for all A even then.
+    ///   - rowwise: factors are kept for row kernels as well.
     ///   - perSite: coefficients differ between the sites of the linear.
     ///   - gradientCount: grows by the room that trained pairs need.
     init(
         point: RoutingPoint, group: SiteGroup, pairs: [(slot: Int, pair: LoRAPair)], trainable: [Bool], slots: Int,
-        separate: Bool, joinsInputs: Bool, perSite: Bool, gradientCount: inout Int
+        separate: Bool, joinsInputs: Bool, rowwise: Bool, perSite: Bool, gradientCount: inout Int
     ) {
         self.point = point
         outputs = group.outputs
@@ -111,6 +114,7 @@ final class PackedGroup<S: NetworkScalar>: @unchecked Sendable {
                 first: $0.columns.lowerBound, count: $0.columns.count, coefficient: $0.coefficient,
                 scale: S($0.pair.scale))
         }
+        plain = rowwise ? PlainFactors(members.map { ($0.pair.rank, $0.pair.inputs, $0.pair.outputs) }) : nil
         inputParts = Self.inputParts(of: parts, inputs: group.inputs, rank: column, separate: separate && !joinsInputs)
     }
 
@@ -134,6 +138,7 @@ final class PackedGroup<S: NetworkScalar>: @unchecked Sendable {
 
     /// Takes over the factors as they are now.
     func refresh(_ slots: [LoRASlot<S>]) {
+        for (index, member) in members.enumerated() { plain?.refresh(index, member.pair, of: slots[member.slot]) }
         let inputs = point.inputs
         withUnsafeTemporaryAllocation(of: S.self, capacity: max(1, rank * inputs)) { buffer in
             guard let a = buffer.baseAddress else { return }

@@ -28,8 +28,9 @@ public enum ExecutionPlan: String, Sendable, CaseIterable {
         return perSample ? .segment : .gather
     }
 
-    /// The mix for weights [samples, experts] that hold for whole samples: one product per expert when samples use at
-    /// most half of the experts. The choice looks at the largest number in use, so it fits every sample.
+    /// The mix for weights [samples, experts] that hold for whole samples, when samples use at most half of the experts:
+    /// one product per expert where each sample uses one, row by row where they use more (measured: docs/routing.md). The
+    /// choice looks at the largest number in use, so it fits every sample.
     static func mix(
         for weights: [Float], _ experts: RoutedExperts, _ plan: ExecutionPlan
     ) throws -> AdapterMix<Float> {
@@ -39,7 +40,8 @@ public enum ExecutionPlan: String, Sendable, CaseIterable {
         for start in stride(from: 0, to: weights.count, by: count) {
             most = max(most, weights[start..<start + count].reduce(0) { $0 + ($1 == 0 ? 0 : 1) })
         }
-        return 2 * most > count ? experts.packed : experts.separate
+        if 2 * most > count { return experts.packed }
+        return most > 1 ? try experts.mix(plan: .gather) : experts.separate
     }
 
     /// The arrangement for weights that differ from token to token.

@@ -52,11 +52,43 @@ public struct MixingRule: Sendable {
         case .uniform: for i in 0..<experts { w[i] = 1 / Double(experts) }
         case .fixed: for i in 0..<min(experts, options.fixed.count) { w[i] = options.fixed[i] }
         case .topk, .topkSTE:
-            renormalised(chosen(p, logP), logP, into: w)
-            dropSmall(w, logP)
+            if options.topP == nil, options.threshold == 0 {
+                largest(logP, into: w)
+            } else {
+                renormalised(chosen(p, logP), logP, into: w)
+                dropSmall(w, logP)
+            }
         case .topkRaw: for i in chosen(p, logP) { w[i] = p[i] }
         }
         if options.scale == .unit, options.mode.isRouted { scaleToUnit(w) }
+    }
+
+    /// Softmax over the K likeliest, without arrays: this runs for every token. The lower index wins a tie.
+    private func largest(_ logP: UnsafePointer<Double>, into w: UnsafeMutablePointer<Double>) {
+        withUnsafeTemporaryAllocation(of: Int.self, capacity: active) { kept in
+            var count = 0
+            for i in 0..<outputs where logP[i] > -.infinity {
+                var place = count
+                while place > 0, logP[kept[place - 1]] < logP[i] { place -= 1 }
+                if place == active { continue }
+                count = min(count + 1, active)
+                var moved = count - 1
+                while moved > place {
+                    kept[moved] = kept[moved - 1]
+                    moved -= 1
+                }
+                kept[place] = i
+            }
+            guard count > 0 else { return }
+            let top = logP[kept[0]]
+            var sum = 0.0
+            for i in 0..<count {
+                let power = exp(logP[kept[i]] - top)
+                w[kept[i]] = power
+                sum += power
+            }
+            for i in 0..<count { w[kept[i]] /= sum }
+        }
     }
 
     /// The outputs that stay: the K likeliest, or the likeliest that reach `topP` together; the lower index wins a tie.

@@ -147,7 +147,8 @@ struct RouterExplanation {
 
     func page(title: String, origin: String) -> String {
         let answer =
-            "Answer: \(classNames[trace.prediction]); label: \(classNames[explanation.label]); backbone: "
+            "Answer: \(classNames[trace.prediction]) "
+            + "(\(trace.prediction == explanation.label ? "right" : "wrong")); label: \(classNames[explanation.label]); backbone: "
             + "\(classNames[explanation.backbonePrediction])."
         var sections = [HTMLPage.Section("Answer", [.paragraph(answer)])]
         sections.append(

@@ -182,6 +182,7 @@ struct RouterOutcome {
             text += "the tasks call for \(quality.expectedExperts)\n"
         }
         text += robustnessText(table.robustness)
+        guard table.table.rows.contains(where: { !$0.isRouter }) else { return text }
         let beaten = table.table.beaten
         text +=
             beaten.isEmpty

@@ -35,7 +35,11 @@ struct RouterPage {
 
     /// Task × expert and layer × expert over the samples of a trace.
     func trace(_ quality: RoutingQuality, layers: LayerLoads, title: String, origin: String) -> String {
-        let judged = taskNames.indices.filter { !quality.specialisation[$0].isEmpty }
+        // Tasks in the order of their strongest experts: a router that tells tasks apart shows a diagonal.
+        let judged = taskNames.indices.filter { !quality.specialisation[$0].isEmpty }.map { task -> (Int, Int) in
+            let row = quality.specialisation[task]
+            return (row.indices.min { (-row[$0], $0) < (-row[$1], $1) } ?? 0, task)
+        }.sorted { $0 < $1 }.map(\.1)
         let tasks = HeatMap(
             title: "Mean weight of each expert by task", rowLabels: judged.map { taskNames[$0] },
             columnLabels: experts, values: judged.map { quality.specialisation[$0].map(Optional.init) },

@@ -89,7 +89,7 @@ struct RouterTraceWork {
     }
 
     private func origin(_ samples: Int) -> String {
-        "router \(opened.file.identity.prefix(12)), suite \(opened.suite.name), \(samples) samples, "
+        "router \(opened.file.identity.prefix(12)), suite \(opened.suite.name), \(samples == 1 ? "1 sample" : "\(samples) samples"), "
             + "lorabank \(LoRABank.version)"
     }
 
