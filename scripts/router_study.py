@@ -131,7 +131,8 @@ def main():
     path = os.path.join(ROOT, "docs/results.md")
     content = open(path).read()
     head = "## Routing: the CLINC150 router against every baseline\n\n"
-    command = "`scripts/router_study.py run --bank BANK && scripts/router_study.py table --write`\n\n"
+    command = "`scripts/router_study.py run --bank BANK && scripts/router_study.py table --write`; each run's whole document is in "
+    command += "`docs/results/router/`.\n\n"
     block = f"{BEGIN}\n{head}{command}{text}\n{END}"
     if BEGIN in content:
         content = content[: content.index(BEGIN)] + block + content[content.index(END) + len(END):]

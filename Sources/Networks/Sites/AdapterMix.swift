@@ -67,7 +67,8 @@ public final class AdapterMix<S: NetworkScalar>: @unchecked Sendable {
             return PackedGroup(
                 point: RoutingPoint(layer: place / backbone.groups.count, group: group.index, inputs: group.inputs),
                 group: group, pairs: list, trainable: flags, slots: slots.count, separate: plan != .packed,
-                joinsInputs: plan == .hybrid, rowwise: plan == .gather || plan == .hybrid, perSite: perSite, gradientCount: &count)
+                joinsInputs: plan == .hybrid, rowwise: plan == .gather || plan == .hybrid, perSite: perSite,
+                gradientCount: &count)
         }
         gradientCount = count
         refresh()
