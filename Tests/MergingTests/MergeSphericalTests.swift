@@ -82,6 +82,17 @@ import Testing
         #expect(even.distance(to: arc(u[0], u[1], 0.5, limit: nil)) < 1e-5)
     }
 
+    /// mergekit takes the cosine with a zero update as 0, so the other end is reached on a quarter of a circle.
+    @Test func `a zero update is orthogonal for mergekit and absent natively`() throws {
+        var adapters = set([3, 5])
+        adapters[0].modules[0].b = Dense(22, 3)
+        let u = updates(adapters)
+        var trial = MergeTrial("nuslerp", adapters, weights: [1, 3])
+        #expect(try trial.delta().distance(to: 0.75 * u[1]) < 1e-6)
+        trial.compatibility = .mergekit
+        #expect(try trial.delta().distance(to: sin(0.75 * Double.pi / 2) * u[1]) < 1e-6)
+    }
+
     // MARK: Barycentres
 
     func unit(_ a: Dense) -> Dense { (1 / a.norm) * a }

@@ -157,6 +157,17 @@ import Testing
         #expect(failure { _ = try plan(override, library) }?.code == .recipeSeedRequired)
     }
 
+    @Test func `a density of 1 draws nothing and needs no seed`() throws {
+        let whole = "merge_method: dare_ties\nmodels: [a, b]\nparameters: { density: 1.0 }"
+        #expect(try plan(whole, library).result.seed == nil)
+        let one = """
+            merge_method: dare_linear
+            models: [{ model: a, parameters: { density: 0.5 } }, b]
+            parameters: { density: 1.0 }
+            """
+        #expect(failure { _ = try plan(one, library) }?.code == .recipeSeedRequired)
+    }
+
     @Test func `weights that add up to zero cannot be normalised`() throws {
         let models = "models: [ { model: a, parameters: { weight: 1 } }, { model: b, parameters: { weight: -1 } } ]\n"
         let library = MemoryLibrary(a, b)

@@ -53,8 +53,11 @@ extension MethodContext {
     func nuSlerp(flatten: Bool, _ axis: SliceAxis, lambda: Double) -> MergeRule {
         let sum = weights.reduce(0, +)
         let t = abs(sum) < 1e-6 || weights.count < 2 ? 0.5 : weights[1] / sum
+        let mergekit = compatibility == .mergekit
         guard !flatten else {
-            return .gram { _, gram in Arc(gram).coefficients(at: t, straightAbove: nil).map { lambda * $0 } }
+            return .gram { _, gram in
+                Arc(gram, zeroIsOrthogonal: mergekit).coefficients(at: t, straightAbove: nil).map { lambda * $0 }
+            }
         }
         return .slices(axis) { context, slices in
             let count = context.operandCount
@@ -63,7 +66,8 @@ extension MethodContext {
                 let gram = Matrix(
                     rows: count, columns: count,
                     elements: Array(slices.elements[k * count * count..<(k + 1) * count * count]))
-                for (i, c) in Arc(gram).coefficients(at: t, straightAbove: nil).enumerated() {
+                let arc = Arc(gram, zeroIsOrthogonal: mergekit)
+                for (i, c) in arc.coefficients(at: t, straightAbove: nil).enumerated() {
                     result[k, i] = lambda * c
                 }
             }
@@ -78,11 +82,14 @@ struct Arc {
     private let cosine: Double
     private let norms: [Double]
 
-    /// - Parameter gram: T×T; one operand alone goes from zero to itself.
-    init(_ gram: Matrix<Double>) {
+    /// - Parameters:
+    ///   - gram: T×T; one operand alone goes from zero to itself.
+    ///   - zeroIsOrthogonal: an operand of length 0 counts as orthogonal to the other (mergekit); else the way is straight.
+    init(_ gram: Matrix<Double>, zeroIsOrthogonal: Bool = false) {
         norms = (0..<gram.rows).map { max(gram[$0, $0], 0).squareRoot() }
-        isDefined = norms.count == 2 && norms[0] > 0 && norms[1] > 0
-        cosine = isDefined ? min(1, max(-1, gram[0, 1] / (norms[0] * norms[1]))) : 1
+        let hasAngle = norms.count == 2 && norms[0] > 0 && norms[1] > 0
+        isDefined = hasAngle || zeroIsOrthogonal
+        cosine = hasAngle ? min(1, max(-1, gram[0, 1] / (norms[0] * norms[1]))) : zeroIsOrthogonal ? 0 : 1
     }
 
     /// c_0 and c_1 of the interpolation at t.

@@ -109,14 +109,20 @@ struct StagePlanner {
     /// With a mask file the draws may all be given; the executor asks for the seed where one is missing.
     private func checkSeed(_ modules: [ModulePlan]) throws {
         guard stage.seed == nil else { return }
-        let random = modules.first { module in
-            module.parameters["mask_file"] == nil
-                && registry.method(module.method, compatibility: stage.compatibility)?.random == true
-        }
+        let random = modules.first { $0.parameters["mask_file"] == nil && draws($0) }
         guard let random else { return }
         throw Failure(
             .recipeSeedRequired, "'\(random.method)' draws random numbers and the recipe gives no seed",
             place: stage.method.place.description, hint: "add seed: 42 (any whole number), or --set seed=42")
+    }
+
+    /// Densities of 1 keep everything and draw nothing; DELLA's probabilities lie around its density.
+    private func draws(_ module: ModulePlan) -> Bool {
+        guard let method = registry.method(module.method, compatibility: stage.compatibility), method.random else {
+            return false
+        }
+        guard !method.parameters.contains(where: { $0.name == "epsilon" }) else { return true }
+        return module.operands.contains { ($0.parameters["density"]?.number ?? 0) < 1 }
     }
 
     // MARK: Output

@@ -27,7 +27,9 @@ extension MergeMethod {
         ],
         maximumAdapters: 2, cost: "two passes", baseUse: .operand
     ) { _ in
-        .gram { context, gram in Arc(gram).coefficients(at: try context.number("t"), straightAbove: 0.9995) }
+        .gram { context, gram in
+            Arc(gram, zeroIsOrthogonal: true).coefficients(at: try context.number("t"), straightAbove: 0.9995)
+        }
     }
 
     static let mergekitNuSlerp = mergekit(
