@@ -6,11 +6,12 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 RELEASE := .build/release/lorabank
 INTEROP := .build/interop
 BENCH := .build/bench-torch
+PEERS := .build/peers
 BENCH_PYTHON = $(firstword $(wildcard $(BENCH)/bin/python $(INTEROP)/bin/python) python3)
 
 PREFIX ?= /usr/local
 
-.PHONY: help install setup build quickstart test test-release crash bench bench-torch study interop docs format lint clean study-cil
+.PHONY: help install setup build quickstart test test-release crash bench bench-torch bench-peers study interop docs format lint clean study-cil
 
 help:
 	@echo "setup       install the system packages (Debian, Ubuntu)"
@@ -21,6 +22,7 @@ help:
 	@echo "test-release  the numeric suites on optimised code, as it ships"
 	@echo "crash       kill imports and merges 100 times and check the bank each time"
 	@echo "bench       benchmarks as JSON;  bench-torch: install PyTorch for the comparison of networks"
+	@echo "bench-peers merges beside peft and mergekit, in environments of their own from PyPI"
 	@echo "study       merges and evaluations on reference data; writes docs/results.md"
 	@echo "study-cil   class-incremental studies on real data, resumable; writes docs/results/cil.md"
 	@echo "interop     load merged exports with the peft library and compare the updates"
@@ -75,6 +77,22 @@ bench: setup
 bench-torch:
 	python3 -m venv $(BENCH)
 	$(BENCH)/bin/pip install --quiet --disable-pip-version-check torch
+
+$(PEERS)/peft/bin/python:
+	python3 -m venv $(PEERS)/peft
+	$(PEERS)/peft/bin/pip install --quiet --disable-pip-version-check "peft==0.21.2" torch safetensors numpy
+
+$(PEERS)/mergekit/bin/python:
+	python3 -m venv $(PEERS)/mergekit
+	$(PEERS)/mergekit/bin/pip install --quiet --disable-pip-version-check "mergekit==0.1.5" torch
+
+# An environment that cannot be made is left out with a note.
+bench-peers: build
+	-$(MAKE) $(PEERS)/peft/bin/python
+	-$(MAKE) $(PEERS)/mergekit/bin/python
+	scripts/bench_merge.py $(RELEASE) --peft $(PEERS)/peft/bin/python --mergekit $(PEERS)/mergekit/bin/python \
+		--json $(PEERS)/merge.json --markdown $(PEERS)/merge.md
+	@cat $(PEERS)/merge.md
 
 $(INTEROP)/bin/python:
 	python3 -m venv $(INTEROP)

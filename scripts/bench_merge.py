@@ -432,15 +432,20 @@ def main():
             print(f"{case.name}: {error}", file=sys.stderr)
             continue
         report["cases"].append(row)
+        save(report, options)
         print(f"{case.name}: {row['seconds']:.3g} s against {row['peer_seconds']:.3g} s, ratio {row['ratio']:.3g}",
               file=sys.stderr, flush=True)
     report["copy_seconds"] = bench.disk()
-    text = json.dumps(report, indent=1)
+    save(report, options)
+    if not options.json:
+        print(json.dumps(report, indent=1))
+
+
+def save(report, options):
+    """After every case, so that a run that is stopped leaves what it has."""
     if options.json:
         with open(options.json, "w") as file:
-            file.write(text + "\n")
-    else:
-        print(text)
+            file.write(json.dumps(report, indent=1) + "\n")
     if options.markdown:
         with open(options.markdown, "w") as file:
             file.write(markdown(report))

@@ -158,7 +158,8 @@ import Testing
     }
 
     @Test func `a density of 1 draws nothing and needs no seed`() throws {
-        let whole = "merge_method: dare_ties\nmodels: [a, b]\nparameters: { density: 1.0 }"
+        let library = MemoryLibrary(a, TestAdapters.adapter("b", layers: 0..<2))
+        let whole = "merge_method: dare_linear\nmodels: [a, b]\nparameters: { density: 1.0 }"
         #expect(try plan(whole, library).result.seed == nil)
         let one = """
             merge_method: dare_linear
