@@ -49,6 +49,20 @@ import Testing
         for (path, data) in whole { #expect(cut[path] == data, "\(path) differs") }
     }
 
+    @Test func `a finished run without predictions can be replayed and not run again`() throws {
+        let world = try TinyWorld()
+        let settings = "structure: chain\npredictions: false"
+        _ = try world.run(settings, in: "run").run()
+        let files = try world.files(of: "run")
+        #expect(files["predictions.csv"] == nil)
+        let replay = try world.run(settings, in: "run").replay(ConsolidationRule("ta"))
+        // The rule of the run itself: what the run left.
+        #expect(replay.validationAccuracy == replay.originalAccuracy)
+        #expect(replay.originalAccuracy != nil)
+        #expect(throws: Failure.self) { try world.run(settings, in: "run").run() }
+        #expect(try world.files(of: "run") == files)
+    }
+
     @Test func `only the slot of the task and slow learn`() throws {
         let world = try TinyWorld()
         let run = try world.run("structure: moe-v0")

@@ -48,6 +48,8 @@ public final class ContinualRun {
     var interrupted: LoadedCheckpoint?
     var trainingSeconds = 0.0
     var trainedSamples = 0
+    /// The run has finished, and its configuration keeps no predictions: it can be looked at, but not run again.
+    private let predictionsDropped: Bool
     /// Where this run branched off another.
     var origin: JSONValue?
 
@@ -93,8 +95,10 @@ public final class ContinualRun {
             resolved, run: runID, plan: plan, loaded: loaded, splits: splits, backbone: backboneHash,
             options: options, unused: configuration.unusedKeys, origin: origin)
         let begun = try paths.begin(document: document, run: runID)
+        predictionsDropped = begun && configuration.dropsPredictions(of: paths)
         (logs, interrupted) = try Self.resume(
-            state, paths: paths, heads: configuration.head.kinds, begun: begun, task: plan.count)
+            state, paths: paths, heads: predictionsDropped ? [] : configuration.head.kinds, begun: begun,
+            task: plan.count)
         for key in configuration.unusedKeys {
             options.note("the key '\(key)' has no effect with structure \(configuration.structure.rawValue)")
         }
@@ -174,6 +178,11 @@ public final class ContinualRun {
     /// - Throws: `cil.invariant` in strict mode; `numeric.no_convergence` for a loss that is not finite;
     ///   `CancellationError` after an interruption, with a checkpoint in place; `io.*`.
     public func run() throws -> RunOutcome {
+        if predictionsDropped {
+            throw Failure(
+                .recipeBadParameter, "the run has finished, and its predictions were left out ('predictions: false')",
+                path: folder, place: "predictions", hint: "its results stand in metrics.json; nothing is left to do")
+        }
         let clock = RunClock(path: folder + "/timings.jsonl")
         let perEpoch = plan.tasks.indices.map { splits.train($0).samples.count }
         options.progress.begin(

@@ -86,3 +86,13 @@ struct RunPaths: Sendable {
         return String(SHA256Digest.of(([text] + parts).joined(separator: "\n")).hex.prefix(8))
     }
 }
+
+extension RunConfiguration {
+    /// True for a finished run of this configuration that left its predictions out.
+    func dropsPredictions(of paths: RunPaths) -> Bool {
+        guard !writesPredictions, let main = head.kinds.first else { return false }
+        let files = FileManager.default
+        return files.fileExists(atPath: paths.metrics)
+            && !files.fileExists(atPath: paths.folder + "/" + RunLogs.predictions(main, isMain: true))
+    }
+}

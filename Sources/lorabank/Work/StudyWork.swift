@@ -69,12 +69,14 @@ struct StudyWork {
             if Interruption.isRequested { throw CancellationError() }
             while running.count < jobs, let job = waiting.popFirst() { running.append((try start(job), job)) }
             usleep(50_000)
-            for entry in running where !entry.process.isRunning {
+            // One look at each process: one that ends between two looks would be dropped without its result.
+            let ended = running.indices.filter { !running[$0].process.isRunning }
+            for entry in ended.map({ running[$0] }) {
                 if try !finish(entry.job, status: entry.process.terminationStatus) { failed.append(entry.job) }
                 session.progress.note("\(entry.job.setting.name), seed \(entry.job.seed)")
                 session.progress.advance(by: 1)
             }
-            running.removeAll { !$0.process.isRunning }
+            for index in ended.reversed() { running.remove(at: index) }
         }
         for job in failed {
             session.warn("\(job.setting.name), seed \(job.seed) failed: see \(job.folder)/messages.txt")
