@@ -14,9 +14,9 @@ export LORABANK_BANK="$work/bank"
 killed=0
 for ((i = 1; i <= times; i++)); do
     case $((i % 3)) in
-        0) "$program" -q import "$adapters/mnist-01" --name "again-$i" >"$work/out" 2>/dev/null & ;;
+        0) "$program" -q import "$adapters/digits-01" --name "again-$i" >"$work/out" 2>/dev/null & ;;
         1) "$program" -q merge --method tsv_m tag:set=starter --name "merged-$i" >"$work/out" 2>/dev/null & ;;
-        2) "$program" -q merge --method ties mnist-01 mnist-23 --name "merged-$i" >"$work/out" 2>/dev/null & ;;
+        2) "$program" -q merge --method ties digits-01 digits-23 --name "merged-$i" >"$work/out" 2>/dev/null & ;;
     esac
     sleep "0.$(printf '%04d' $((RANDOM % 600)))"
     if kill -9 $! 2>/dev/null; then killed=$((killed + 1)); fi

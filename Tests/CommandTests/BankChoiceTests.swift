@@ -5,7 +5,7 @@ import WeightFiles
 @Suite struct BankChoiceTests {
     @Test func `global options may stand before the command`() throws {
         let scratch = try Scratch()
-        try scratch.importStarter("mnist-01")
+        try scratch.importStarter("digits-01")
         for arguments in [
             ["--bank", "bank", "--json", "list"], ["--bank=bank", "list", "--json"], ["-q", "list", "--json"],
         ] {
@@ -49,13 +49,13 @@ import WeightFiles
 
     @Test func `a bank on a read-only file system can be read, and refuses changes`() throws {
         let scratch = try Scratch()
-        try scratch.importStarter("mnist-01")
+        try scratch.importStarter("digits-01")
         let bank = scratch.folder + "/bank"
         let folders = try FileManager.default.subpathsOfDirectory(atPath: bank).map { bank + "/" + $0 } + [bank]
         for path in folders { chmod(path, path.hasSuffix(".tar") || path.hasSuffix(".toml") ? 0o444 : 0o555) }
         defer { for path in folders { chmod(path, 0o755) } }
         #expect(try scratch.json("list")["adapters"]?.array?.count == 1)
         guard geteuid() != 0 else { return }
-        #expect(try scratch.run("tag", "mnist-01", "x").status == 10)
+        #expect(try scratch.run("tag", "digits-01", "x").status == 10)
     }
 }

@@ -12,7 +12,7 @@ import WeightFiles
     @Test func `import, list and show print the keys that programs rely on`() throws {
         let scratch = try Scratch()
         let imported = try scratch.json(
-            "import", Tool.starter + "/mnist-01", "--tag", "set=starter", "--tag", "reviewed")
+            "import", Tool.starter + "/digits-01", "--tag", "set=starter", "--tag", "reviewed")
         #expect(imported.keys.starts(with: ["schema", "adapters", "errors"]))
         #expect(imported["schema"]?.string == "lorabank.import/1")
         let adapter = try #require(imported["adapters"]?[0])
@@ -20,8 +20,8 @@ import WeightFiles
             "name", "version", "object", "delta_id", "state", "base_model", "format", "findings", "already_present",
         ]
         #expect(adapter.keys.starts(with: keys))
-        #expect(adapter["name"]?.string == "mnist-01")
-        #expect(adapter["base_model"]?.string == "vit-tiny28")
+        #expect(adapter["name"]?.string == "digits-01")
+        #expect(adapter["base_model"]?.string == "starter")
         #expect(adapter["state"]?.string == "pending")
         #expect(adapter["already_present"]?.bool == false)
 
@@ -30,12 +30,12 @@ import WeightFiles
         #expect(row.keys.starts(with: Self.rowKeys))
         #expect(row["tags"]?.text(sortKeys: true) == "{\"reviewed\":[\"\"],\"set\":[\"starter\"]}")
         #expect(row["rank_min"]?.integer == 8 && row["rank_max"]?.integer == 8)
-        #expect(row["modules"]?.integer == 12)
-        #expect(row["parameters"]?.integer == 36_864)
+        #expect(row["modules"]?.integer == 8)
+        #expect(row["parameters"]?.integer == 12_288)
         #expect(row["dtype"]?.string == "F32")
         #expect(row["created_at"]?.string?.hasSuffix("Z") == true)
 
-        let show = try scratch.json("show", "mnist-01")
+        let show = try scratch.json("show", "digits-01")
         #expect(show.keys == ["schema", "adapter"])
         let detail = try #require(show["adapter"])
         #expect(detail.keys.starts(with: Self.rowKeys))
@@ -52,12 +52,12 @@ import WeightFiles
 
     @Test func `the same content again is no second object, other content is the next version`() throws {
         let scratch = try Scratch()
-        try scratch.importStarter("mnist-01")
-        let again = try scratch.json("import", Tool.starter + "/mnist-01")
+        try scratch.importStarter("digits-01")
+        let again = try scratch.json("import", Tool.starter + "/digits-01")
         #expect(again["adapters"]?[0]?["already_present"]?.bool == true)
-        let renamed = try scratch.json("import", Tool.starter + "/mnist-01", "--name", "other")
+        let renamed = try scratch.json("import", Tool.starter + "/digits-01", "--name", "other")
         #expect(renamed["adapters"]?[0]?["already_present"]?.bool == true)
-        let next = try scratch.json("import", Tool.starter + "/mnist-23", "--name", "mnist-01")
+        let next = try scratch.json("import", Tool.starter + "/digits-23", "--name", "digits-01")
         #expect(next["adapters"]?[0]?["version"]?.integer == 2)
         #expect(try scratch.json("status")["objects"]?.integer == 2)
         #expect(try scratch.json("list")["adapters"]?.array?.count == 3)
@@ -85,42 +85,42 @@ import WeightFiles
 
     @Test func `tags, notes and aliases are set, found, moved and reverted`() throws {
         let scratch = try Scratch()
-        try scratch.importStarter("mnist-01", "mnist-23")
+        try scratch.importStarter("digits-01", "digits-23")
         try scratch.succeed("tag", "tag:set=starter", "task=digits", "数=零")
         #expect(try scratch.json("list", "--tag", "数=零")["adapters"]?.array?.count == 2)
-        try scratch.succeed("untag", "mnist-23", "task")
-        #expect(try scratch.json("find", "task:digits")["adapters"]?[0]?["name"]?.string == "mnist-01")
+        try scratch.succeed("untag", "digits-23", "task")
+        #expect(try scratch.json("find", "task:digits")["adapters"]?[0]?["name"]?.string == "digits-01")
         #expect(try scratch.json("find", "task:digits")["adapters"]?.array?.count == 1)
         try scratch.succeed("undo")
         #expect(try scratch.json("list", "--tag", "task=digits")["adapters"]?.array?.count == 2)
-        try scratch.succeed("note", "mnist-01", "looks \u{1B}[31mred")
-        let shown = try scratch.succeed("show", "mnist-01").output
+        try scratch.succeed("note", "digits-01", "looks \u{1B}[31mred")
+        let shown = try scratch.succeed("show", "digits-01").output
         #expect(!shown.contains("\u{1B}"))
         #expect(shown.contains("\\u{1B}[31mred"))
-        try scratch.succeed("alias", "mnist-01@1", "stable")
-        #expect(try scratch.json("show", "mnist-01:stable")["adapter"]?["version"]?.integer == 1)
-        try scratch.succeed("alias", "--remove", "mnist-01:stable")
-        #expect(try scratch.run("show", "mnist-01:stable").status == 6)
-        let wrong = try scratch.run("show", "mnist-10")
+        try scratch.succeed("alias", "digits-01@1", "stable")
+        #expect(try scratch.json("show", "digits-01:stable")["adapter"]?["version"]?.integer == 1)
+        try scratch.succeed("alias", "--remove", "digits-01:stable")
+        #expect(try scratch.run("show", "digits-01:stable").status == 6)
+        let wrong = try scratch.run("show", "digits-10")
         #expect(wrong.status == 6)
-        #expect(wrong.errors.contains("did you mean 'mnist-01'"))
+        #expect(wrong.errors.contains("did you mean 'digits-01'"))
         #expect(try scratch.run("find", "rnak<=8").status == 2)
         #expect(try scratch.run("list", "--sort", "sise").status == 2)
     }
 
     @Test func `removal asks, is undone, and is final after gc`() throws {
         let scratch = try Scratch()
-        try scratch.importStarter("mnist-01", "mnist-23")
-        let unasked = try scratch.run("rm", "mnist-01")
+        try scratch.importStarter("digits-01", "digits-23")
+        let unasked = try scratch.run("rm", "digits-01")
         #expect(unasked.status == 2)
         #expect(unasked.errors.contains("usage.needs_answer"))
         #expect(unasked.errors.contains("--yes"))
         #expect(try scratch.json("list")["adapters"]?.array?.count == 2)
-        try scratch.succeed("rm", "mnist-01", "--yes")
+        try scratch.succeed("rm", "digits-01", "--yes")
         #expect(try scratch.json("list")["adapters"]?.array?.count == 1)
         try scratch.succeed("undo")
         #expect(try scratch.json("list")["adapters"]?.array?.count == 2)
-        try scratch.succeed("rm", "mnist-01", "--yes")
+        try scratch.succeed("rm", "digits-01", "--yes")
         #expect(try scratch.run("gc", "--prune").status == 2)
         #expect(try scratch.json("gc", "--prune", "--yes")["pruned"]?.integer == 1)
         let check = try scratch.json("check", "--read-data")
@@ -130,7 +130,7 @@ import WeightFiles
 
     @Test func `names of any language survive, and columns stay aligned`() throws {
         let scratch = try Scratch()
-        try scratch.succeed("import", Tool.starter + "/mnist-01", "--name", "数字/ゼロ", "--tag", "größe=klein")
+        try scratch.succeed("import", Tool.starter + "/digits-01", "--name", "数字/ゼロ", "--tag", "größe=klein")
         let document = try scratch.run("list", "--json").output
         #expect(try StrictJSON.parse(document, .configuration)["adapters"]?[0]?["name"]?.string == "数字/ゼロ")
         let table = try scratch.succeed("list").output.split(separator: "\n")
@@ -143,18 +143,18 @@ import WeightFiles
     }
 
     @Test(arguments: [
-        ["tag", "mnist-01", "x=1"], ["untag", "mnist-01", "set"], ["note", "mnist-01", "text"],
-        ["alias", "mnist-01", "a"],
-        ["rm", "mnist-01"], ["approve", "mnist-01", "--reason", "r"], ["reject", "mnist-01", "--reason", "r"],
-        ["import", Tool.starter + "/mnist-23"], ["export", "mnist-01", "--to", "out"], ["gc", "--prune"],
-        ["merge", "--method", "linear", "mnist-01", "mnist-01", "--name", "m"], ["report", "--to", "r.html"],
+        ["tag", "digits-01", "x=1"], ["untag", "digits-01", "set"], ["note", "digits-01", "text"],
+        ["alias", "digits-01", "a"],
+        ["rm", "digits-01"], ["approve", "digits-01", "--reason", "r"], ["reject", "digits-01", "--reason", "r"],
+        ["import", Tool.starter + "/digits-23"], ["export", "digits-01", "--to", "out"], ["gc", "--prune"],
+        ["merge", "--method", "linear", "digits-01", "digits-01", "--name", "m"], ["report", "--to", "r.html"],
         ["init", "second"], ["undo"],
         ["recipe", "lock", Tool.package + "/recipes/merge/linear.yaml", "--to", "l.json"],
-        ["export", Tool.starter + "/mnist-23", "--to", "out"],
+        ["export", Tool.starter + "/digits-23", "--to", "out"],
     ])
     func `a dry run says would and writes nothing`(command: [String]) throws {
         let scratch = try Scratch()
-        try scratch.importStarter("mnist-01")
+        try scratch.importStarter("digits-01")
         let before = try scratch.contents(of: scratch.folder)
         let outcome = try scratch.tool.run(command + ["--dry-run"])
         #expect(outcome.status == 0, "\(outcome.errors)")
@@ -170,7 +170,7 @@ import WeightFiles
         for line in lines {
             #expect(try StrictJSON.parse(String(line), .configuration)["schema"]?.string == "lorabank.progress/1")
         }
-        let merge = ["merge", "--method", "linear", "mnist-01", "mnist-23", "--name", "m"]
+        let merge = ["merge", "--method", "linear", "digits-01", "digits-23", "--name", "m"]
         #expect(try scratch.tool.run(merge).errors.contains("note: "))
         let quiet = try scratch.tool.run(merge + ["--quiet"])
         #expect(quiet.errors.isEmpty)
@@ -184,7 +184,7 @@ import WeightFiles
 
     @Test func `damage is found, named and ends with status 9`() throws {
         let scratch = try Scratch()
-        try scratch.importStarter("mnist-01", "mnist-23")
+        try scratch.importStarter("digits-01", "digits-23")
         let objects = scratch.folder + "/bank/objects"
         let paths = try FileManager.default.subpathsOfDirectory(atPath: objects).filter { $0.hasSuffix(".tar") }
             .sorted()

@@ -144,7 +144,7 @@ import WeightFiles
 
     @Test func `verify accepts what the recipe gives and refuses anything else`() throws {
         let scratch = try Scratch(bank: false)
-        let merge = ["merge", "--method", "tsv_m", Tool.starter + "/mnist-01", Tool.starter + "/mnist-23"]
+        let merge = ["merge", "--method", "tsv_m", Tool.starter + "/digits-01", Tool.starter + "/digits-23"]
         #expect(try scratch.tool.run(merge + ["--to", "out"]).status == 0)
         let good = try scratch.tool.run(merge + ["--to", "out", "--verify", "--json"])
         #expect(good.status == 0, "\(good.errors)")

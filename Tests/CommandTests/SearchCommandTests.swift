@@ -8,8 +8,8 @@ import WeightFiles
         let text = """
             merge_method: tsv_m
             models:
-              - model: \(Tool.starter)/mnist-01
-              - model: \(Tool.starter)/mnist-23
+              - model: \(Tool.starter)/digits-01
+              - model: \(Tool.starter)/digits-23
             search: \(search)
             """
         try Data(text.utf8).write(to: URL(filePath: scratch.folder + "/recipe.yaml"))

@@ -6,9 +6,9 @@ import WeightFiles
 @Suite struct WorkCommandTests {
     @Test func `merge prints the keys that programs rely on, and the bank knows the parents`() throws {
         let scratch = try Scratch()
-        try scratch.importStarter("mnist-01", "mnist-23")
+        try scratch.importStarter("digits-01", "digits-23")
         let merged = try scratch.json(
-            "merge", "--method", "tsv_m", "mnist-01", "mnist-23", "--set", "lambda=0.5", "--name", "both", "--tag",
+            "merge", "--method", "tsv_m", "digits-01", "digits-23", "--set", "lambda=0.5", "--name", "both", "--tag",
             "made")
         #expect(merged.keys.starts(with: ["schema", "output", "method", "compat", "seed", "modules", "seconds"]))
         #expect(merged["output"]?.keys == ["name", "version", "object", "path"])
@@ -23,14 +23,14 @@ import WeightFiles
         #expect(shown["state"]?.string == "pending")
         #expect(shown["source"]?.string == "merge")
         let parents = shown["lineage"]?.array?.filter { $0["direction"]?.string == "parent" } ?? []
-        #expect(parents.compactMap { $0["reference"]?.string } == ["mnist-01@1", "mnist-23@1"])
+        #expect(parents.compactMap { $0["reference"]?.string } == ["digits-01@1", "digits-23@1"])
         #expect(shown["recipe"]?["program"]?.string?.hasPrefix("lorabank ") == true)
         #expect(shown["tags"]?["made"]?[0]?.string == "")
     }
 
     @Test func `a merge of paths needs no bank and is the same on any number of threads`() throws {
         let scratch = try Scratch(bank: false)
-        let paths = ["path:" + Tool.starter + "/mnist-01", Tool.starter + "/mnist-89"]
+        let paths = ["path:" + Tool.starter + "/digits-01", Tool.starter + "/digits-89"]
         for (threads, target) in [("1", "one"), ("2", "two"), ("4", "four.safetensors")] {
             let outcome = try scratch.tool.run(
                 ["merge", "--method", "linear"] + paths + ["--to", target, "--threads", threads])
@@ -56,13 +56,13 @@ import WeightFiles
 
     @Test func `wrong methods, parameters and recipes are named with a remedy`() throws {
         let scratch = try Scratch()
-        try scratch.importStarter("mnist-01", "mnist-23")
-        let method = try scratch.run("merge", "--method", "tise", "mnist-01", "mnist-23", "--name", "x")
+        try scratch.importStarter("digits-01", "digits-23")
+        let method = try scratch.run("merge", "--method", "tise", "digits-01", "digits-23", "--name", "x")
         #expect(method.status == 2)
         #expect(method.errors.contains("recipe.unknown_method"))
         #expect(method.errors.contains("did you mean 'ties'"))
         let parameter = try scratch.run(
-            "merge", "--method", "ties", "mnist-01", "mnist-23", "--set", "density=1.5", "--name", "x")
+            "merge", "--method", "ties", "digits-01", "digits-23", "--set", "density=1.5", "--name", "x")
         #expect(parameter.status == 2)
         #expect(parameter.errors.contains("recipe.bad_parameter"))
         let recipe = scratch.folder + "/r.yaml"
@@ -75,7 +75,7 @@ import WeightFiles
 
     @Test func `recipes are validated, shown, locked, converted and described`() throws {
         let scratch = try Scratch()
-        try scratch.importStarter("mnist-01", "mnist-23")
+        try scratch.importStarter("digits-01", "digits-23")
         let recipes = try FileManager.default.contentsOfDirectory(atPath: Tool.package + "/recipes/merge")
             .filter { $0.hasSuffix(".yaml") }.sorted()
         #expect(recipes.count >= 4)
@@ -96,7 +96,7 @@ import WeightFiles
 
     @Test func `compare prints three matrices and advice with its grounds`() throws {
         let scratch = try Scratch()
-        try scratch.importStarter("mnist-01", "mnist-23", "mnist-45")
+        try scratch.importStarter("digits-01", "digits-23", "digits-45")
         let document = try scratch.json("compare", "tag:set=starter")
         #expect(document.keys.starts(with: ["schema", "adapters", "cosine", "sign_conflict", "subspace_overlap"]))
         for key in ["cosine", "sign_conflict", "subspace_overlap"] {
@@ -109,23 +109,23 @@ import WeightFiles
                 }
             }
         }
-        #expect(document["adapters"]?.array?.compactMap(\.string) == ["mnist-01@1", "mnist-23@1", "mnist-45@1"])
-        let named = try scratch.json("compare", "mnist-01", "mnist-23@1")
-        #expect(named["adapters"]?.array?.compactMap(\.string) == ["mnist-01", "mnist-23@1"])
-        let text = try scratch.succeed("compare", "mnist-01", "mnist-23").output
+        #expect(document["adapters"]?.array?.compactMap(\.string) == ["digits-01@1", "digits-23@1", "digits-45@1"])
+        let named = try scratch.json("compare", "digits-01", "digits-23@1")
+        #expect(named["adapters"]?.array?.compactMap(\.string) == ["digits-01", "digits-23@1"])
+        let text = try scratch.succeed("compare", "digits-01", "digits-23").output
         #expect(text.contains("advice"))
         #expect(text.contains("mean cosine"))
-        #expect(try scratch.run("compare", "mnist-01").status == 2)
+        #expect(try scratch.run("compare", "digits-01").status == 2)
     }
 
     @Test func `a report is one page that refers to nothing outside`() throws {
         let scratch = try Scratch()
-        try scratch.importStarter("mnist-01", "mnist-23")
-        try scratch.succeed("merge", "--method", "linear", "mnist-01", "mnist-23", "--name", "mean")
+        try scratch.importStarter("digits-01", "digits-23")
+        try scratch.succeed("merge", "--method", "linear", "digits-01", "digits-23", "--name", "mean")
         try scratch.succeed("report", "--to", "report.html")
         let html = try String(contentsOfFile: scratch.folder + "/report.html", encoding: .utf8)
         for text in [
-            "mnist-01@1", "mean@1", "Provenance", "<svg", "Cosine of the updates", "prefers-color-scheme: dark",
+            "digits-01@1", "mean@1", "Provenance", "<svg", "Cosine of the updates", "prefers-color-scheme: dark",
         ] {
             #expect(html.contains(text), "\(text)")
         }

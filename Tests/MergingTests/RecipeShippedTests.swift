@@ -26,7 +26,7 @@ import Testing
 
         func adapters(for reference: String, relativeTo folder: String) throws -> [NamedAdapter] {
             if reference == "tag:set=starter" { return adapters }
-            let starters = ["mnist-01", "mnist-23", "mnist-45"]
+            let starters = ["digits-01", "digits-23", "digits-45"]
             let index = starters.firstIndex { reference == "path:../../bank/starter/adapters/" + $0 }
             return [adapters[try #require(index)]]
         }

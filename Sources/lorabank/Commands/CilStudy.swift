@@ -31,6 +31,12 @@ struct CilStudy: BankCommand {
         name: .customLong("set"), parsing: .unconditionalSingleValue,
         help: ArgumentHelp("Override a key for all settings. Repeatable.", valueName: "key=value"))
     var settings: [String] = []
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: ArgumentHelp(
+            "Leave the other settings out, e.g. single or chain/tsv; the anchors stay. Repeatable.",
+            valueName: "setting"))
+    var only: [String] = []
     @Flag(name: .customLong("vary-order"), help: "Let the class order change with the seed.")
     var variesOrder = false
     @Flag(name: .customLong("collect"), help: "Run nothing; make the table of what is there.")
@@ -42,8 +48,9 @@ struct CilStudy: BankCommand {
         guard (1...1000).contains(seeds), (1...64).contains(jobs) else {
             throw Failure(.usageBadArgument, "--seeds and --jobs are whole numbers from 1 on")
         }
+        let chosen = try study.settings(only: only)
         let work = StudyWork(
-            session: session, preset: study, configuration: config, folder: folder, seeds: Array(0..<seeds),
+            session: session, preset: study, settings: chosen, configuration: config, folder: folder, seeds: Array(0..<seeds),
             jobs: jobs, overrides: settings, variesOrder: variesOrder)
         let outcome = try collects || dryRun.isOn ? work.collect() : work.run()
         if !dryRun.isOn {
@@ -53,10 +60,21 @@ struct CilStudy: BankCommand {
         }
         session.result(outcome.document) {
             dryRun.isOn
-                ? "would run \(study.settings.count * seeds) runs into \(session.shown(folder))\n"
+                ? "would run \(chosen.count * seeds) runs into \(session.shown(folder))\n"
                 : outcome.text(session)
         }
     }
 }
 
-extension StudyPreset: ExpressibleByArgument {}
+extension StudyPreset: ExpressibleByArgument {
+    /// The anchors and the settings of these names; all settings when none is named.
+    fileprivate func settings(only names: [String]) throws -> [StudySetting] {
+        let known = settings.filter { !$0.isAnchor }.map(\.name)
+        for name in names where !known.contains(name) {
+            throw Failure(
+                .usageBadArgument, "study \(rawValue) has no setting '\(name)'",
+                hint: Spelling.hint(for: name, among: known) ?? "settings: \(known.joined(separator: ", "))")
+        }
+        return names.isEmpty ? settings : settings.filter { $0.isAnchor || names.contains($0.name) }
+    }
+}

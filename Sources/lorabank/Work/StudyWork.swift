@@ -8,6 +8,7 @@ import WeightFiles
 struct StudyWork {
     let session: Session
     let preset: StudyPreset
+    let settings: [StudySetting]
     let configuration: String
     let folder: String
     let seeds: [Int]
@@ -20,14 +21,16 @@ struct StudyWork {
     private struct Job {
         var setting: StudySetting
         var seed: Int
+        /// What the run printed and how it ended; the run directory stands in it.
         var folder: String
         var result: String { folder + "/result.json" }
+        var run: String { folder + "/run" }
     }
 
     private var jobList: [Job] {
         // Seed by seed, so that a study that is stopped has whole seeds.
         seeds.flatMap { seed in
-            preset.settings.map { setting in
+            settings.map { setting in
                 let name = setting.name.map { $0 == "/" ? "_" : String($0) }.joined()
                 return Job(setting: setting, seed: seed, folder: "\(folder)/runs/\(name)/seed-\(seed)")
             }
@@ -56,10 +59,11 @@ struct StudyWork {
         }
         return StudyOutcome(
             preset: preset, folder: folder, configuration: configuration,
-            table: StudyTable(settings: preset.settings, results: results), seconds: seconds)
+            table: StudyTable(settings: settings, results: results), seconds: seconds)
     }
 
     private func carryOut(_ open: [Job]) throws {
+        let count = open.count
         var waiting = open[...]
         var running: [(process: Process, job: Job)] = []
         // Children inherit ignored signals, and a run that is killed goes on behind its last checkpoint.
@@ -78,6 +82,11 @@ struct StudyWork {
             }
             for index in ended.reversed() { running.remove(at: index) }
         }
+        if let first = failed.first, failed.count == count {
+            throw Failure(
+                .recipeBadParameter, "all \(count) runs failed", path: first.folder + "/messages.txt",
+                hint: "the file tells why the first one did")
+        }
         for job in failed {
             session.warn("\(job.setting.name), seed \(job.seed) failed: see \(job.folder)/messages.txt")
         }
@@ -88,9 +97,9 @@ struct StudyWork {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         // A run that was interrupted goes on behind its last checkpoint.
-        let begun = FileManager.default.fileExists(atPath: job.folder + "/request.json")
+        let begun = FileManager.default.fileExists(atPath: job.run + "/request.json")
         process.arguments =
-            (begun ? ["cil", "resume", job.folder] : fresh(job)) + [
+            (begun ? ["cil", "resume", job.run] : fresh(job)) + [
                 "--json", "--no-bank", "--no-progress", "--threads", jobs > 1 ? "1" : "\(session.threads)",
             ]
         for (name, path) in [("stdout", job.result + ".part"), ("stderr", job.folder + "/messages.txt")] {
@@ -105,7 +114,7 @@ struct StudyWork {
     private func fresh(_ job: Job) -> [String] {
         var settings = overrides + job.setting.overrides + ["seeds.train=\(job.seed)"]
         if variesOrder { settings.append("seeds.class_order=\(job.seed)") }
-        return ["cil", "run", configuration, "--run", job.folder] + settings.flatMap { ["--set", $0] }
+        return ["cil", "run", configuration, "--run", job.run] + settings.flatMap { ["--set", $0] }
     }
 
     /// Gives the result its name once it is whole.
