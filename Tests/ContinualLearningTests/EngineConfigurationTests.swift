@@ -35,6 +35,16 @@ enum AdapterOnDisk {
         #expect(ExpertSchedule.decades.multipliers(5) == [1, 0.5, 0.1, 0.05, 0.01])
     }
 
+    @Test func `pam wants a slow memory of the rank of its clone`() throws {
+        let world = try TinyWorld()
+        #expect(failureOf { try world.configuration("structure: pam\nslow: {rank: 5}") }?.code == .recipeBadParameter)
+        #expect(try world.configuration("structure: pam\nslow: {rank: 2}").slowRank == 2)
+        // What the clone learned arrives in slow.
+        let run = try world.run("structure: pam", in: "averaged")
+        _ = try run.run()
+        #expect(try run.state.memory.norm(of: .slow) > 0)
+    }
+
     @Test func `the resolved configuration reads back as the same`() throws {
         let world = try TinyWorld()
         for settings in EngineTests.structures {

@@ -434,6 +434,11 @@ struct RunFields {
             Failure(
                 .recipeBadParameter, message, place: (reader[key]?.place ?? reader.place).description, hint: hint)
         }
+        if result.structure == .pam, let rank = result.slow.rank, rank != result.rank {
+            throw bad(
+                "slow", "structure pam averages the factors of slow and of its clone: 'slow.rank' is 'rank' or left out"
+            )
+        }
         if case .explicit(let list) = result.experts.schedule, result.structure == .parallel,
             list.count != result.experts.count ?? 3
         {

@@ -110,8 +110,10 @@ extension ContinualRun {
     /// θ_g ← (1 − w)·θ_g + w·θ, elementwise on the factors, which share a basis because θ began as a copy (9.1).
     private func average(_ context: TaskContext) throws -> ConsolidationSummary {
         var summary = ConsolidationSummary()
-        guard let slow = state.memory.slow, let clone = state.memory[.fast(0)], slow.count == clone.count else {
-            return summary
+        guard let slow = state.memory.slow, let clone = state.memory[.fast(0)] else { return summary }
+        guard slow.count == clone.count else {
+            throw Failure(
+                .recipeBadParameter, "slow and its clone differ in rank; their factors have no average", place: "slow")
         }
         guard context.task > 0 else {
             state.memory.copy(.fast(0), to: .slow)

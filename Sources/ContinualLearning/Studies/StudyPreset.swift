@@ -46,8 +46,10 @@ public enum StudyPreset: String, Sendable, CaseIterable {
                 + rules.map { StudySetting("chain/\($0)", ["structure=chain", "consolidation.rule=\($0)"]) }
                 + [
                     StudySetting("moe-v0/ta", ["structure=moe-v0", "consolidation.rule=ta"]),
-                    StudySetting("parallel/ta", ["structure=parallel", "consolidation.rule=ta"]),
-                    StudySetting("pam", ["structure=pam"]),
+                    StudySetting(
+                        "parallel/ta", ["structure=parallel", "consolidation.rule=ta", "experts={k: 3}"]),
+                    // Its memory has the rank of the clone, whatever the others' slow has.
+                    StudySetting("pam", ["structure=pam", "slow={storage: factors}"]),
                 ]
         case .twoByTwo:
             return anchors

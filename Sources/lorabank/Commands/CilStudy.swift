@@ -50,7 +50,8 @@ struct CilStudy: BankCommand {
         }
         let chosen = try study.settings(only: only)
         let work = StudyWork(
-            session: session, preset: study, settings: chosen, configuration: config, folder: folder, seeds: Array(0..<seeds),
+            session: session, preset: study, settings: chosen, configuration: config, folder: folder,
+            seeds: Array(0..<seeds),
             jobs: jobs, overrides: settings, variesOrder: variesOrder)
         let outcome = try collects || dryRun.isOn ? work.collect() : work.run()
         if !dryRun.isOn {
