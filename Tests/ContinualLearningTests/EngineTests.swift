@@ -112,7 +112,7 @@ import Testing
             world.run(
                 "structure: parallel\nslow: {lr_multiplier: 0}\nexperts: {k: 1, init: same, schedule: [1]}", in: "one"))
         for trainer in [three, one] {
-            try trainer.run(progress: SilentProgress(), shouldStop: { false }) { _ in }
+            try trainer.run(progress: SilentProgress(), shouldStop: { false }, afterEpoch: { _ in })
         }
         let single = try #require(one.memory[.fast(0)])
         for lane in 0..<3 {

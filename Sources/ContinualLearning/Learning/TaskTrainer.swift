@@ -255,19 +255,24 @@ final class TaskTrainer {
     /// One optimiser step of the groups whose period is due.
     private func update(rate: Double, isDue: (Int) -> Bool) {
         let due = Set(groups.indices.filter { groups[$0].period == 1 || isDue(groups[$0].period) })
-        for index in due.sorted() {
-            position.updates[index] += 1
-            if configuration.timeScales.reduction == .mean, groups[index].period > 1 {
-                let factor = 1 / Float(groups[index].period)
-                for i in groups[index].group.gradient.indices { groups[index].group.gradient[i] *= factor }
-            }
-            if let clip = configuration.optimisation.clip { GradientClipping.clip([groups[index].group], to: clip) }
-        }
+        for index in due.sorted() { prepareUpdate(of: index, steps: groups[index].period) }
         optimizer.step(learningRate: rate, only: due)
         for (name, sums) in pending
         where groups.indices.contains(where: { groups[$0].slot == name && due.contains($0) }) {
             sums.update(repeating: 0)
         }
+    }
+
+    /// Counts an update of a group and makes its gradient the one to apply.
+    ///
+    /// - Parameter steps: how many steps were accumulated; with `reduce: mean` their sum is divided by it.
+    private func prepareUpdate(of index: Int, steps: Int) {
+        position.updates[index] += 1
+        if configuration.timeScales.reduction == .mean, groups[index].period > 1 {
+            let factor = 1 / Float(steps)
+            for i in groups[index].group.gradient.indices { groups[index].group.gradient[i] *= factor }
+        }
+        if let clip = configuration.optimisation.clip { GradientClipping.clip([groups[index].group], to: clip) }
     }
 
     /// What is left of an accumulation at the end of the task: applied, forgotten, or kept for the next.
@@ -279,7 +284,7 @@ final class TaskTrainer {
         case .apply:
             let open = Set(groups.indices.filter { groups[$0].period > 1 && position.total % groups[$0].period != 0 })
             guard !open.isEmpty else { return }
-            for index in open { position.updates[index] += 1 }
+            for index in open.sorted() { prepareUpdate(of: index, steps: position.total % groups[index].period) }
             optimizer.step(learningRate: schedule.rate(at: max(0, position.total - 1)), only: open)
             for sums in pending.values { sums.update(repeating: 0) }
             mix.refresh()

@@ -247,6 +247,9 @@ struct LoadedCheckpoint {
     private mutating func gate(width: Int) throws -> SlotGate {
         let weights = try matrix("gate/weights")
         let table = try matrix("gate/means")
+        guard weights.columns == width + 1, table.rows == 0 || table.columns == width + 2,
+            (0..<table.rows).allSatisfy({ (0..<Double(weights.rows)).contains(table[$0, 0]) })
+        else { throw malformed("the gate does not fit the configuration", "gate/means") }
         let means = (0..<table.rows).map { row in
             SlotGate.Mean(
                 slot: Int(table[row, 0]), count: table[row, 1], feature: (0..<width).map { table[row, $0 + 2] })
@@ -258,10 +261,12 @@ struct LoadedCheckpoint {
         let memory = state.memory
         guard let trained = document["trained"]?.array?.compactMap(\.bool), trained.count == memory.fast.count,
             let trainedOn = document["trained_on"]?.array?.compactMap(\.integer),
-            trainedOn.count == state.trainedOn.count, let finished = document["finished"]?.integer
+            trainedOn.count == state.trainedOn.count, let finished = document["finished"]?.integer, finished >= 0,
+            let averages = document["loss_average"]?.array?.map(\.double), averages.count == memory.fast.count,
+            document["last_trained"]?.integer.map({ memory.fast.indices.contains($0) }) ?? true
         else { throw malformed("the state does not fit the configuration", "state") }
         memory.isTrained = trained
-        memory.lossAverage = document["loss_average"]?.array?.map(\.double) ?? []
+        memory.lossAverage = averages
         memory.lastTrained = document["last_trained"]?.integer
         state.finished = finished
         state.trainedOn = trainedOn
@@ -295,9 +300,14 @@ struct LoadedCheckpoint {
         var pending: [SlotName: [Float]] = [:]
         for (name, sums) in trainer.pending { pending[name] = try floats("pending/\(name)", [sums.count]) }
         let position = TrainingPosition(
-            epoch: training["epoch"]?.integer ?? 0, step: training["step"]?.integer ?? 0,
-            total: training["total"]?.integer ?? 0, lossSums: lossSums, samples: training["samples"]?.integer ?? 0,
+            epoch: training["epoch"]?.integer ?? -1, step: training["step"]?.integer ?? -1,
+            total: training["total"]?.integer ?? -1, lossSums: lossSums, samples: training["samples"]?.integer ?? -1,
             updates: updates)
+        guard training["task"]?.integer == trainer.task, position.epoch >= 0, position.step >= 0,
+            position.step <= trainer.stepsPerEpoch, position.samples >= 0,
+            position.total == position.epoch * trainer.stepsPerEpoch + position.step,
+            lossSums.count == trainer.position.lossSums.count
+        else { throw malformed("the training state does not fit the configuration", "training") }
         guard trainer.restore(position, optimizer: optimizer, pending: pending) else {
             throw malformed("the training state does not fit the configuration", "training")
         }

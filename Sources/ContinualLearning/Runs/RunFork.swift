@@ -36,6 +36,11 @@ public enum RunFork {
                 .recipeBadParameter, "the tasks before task \(task) are not those of the run that is forked",
                 path: source, hint: "keep protocol, tasks and seeds.class_order")
         }
+        guard parent["backbone_sha256"]?.string == fork.backboneHash else {
+            throw Failure(
+                .recipeBadParameter, "the backbone is not that of the run that is forked", path: source,
+                place: "backbone", hint: "what tasks 0 … \(task - 1) left fits their own backbone only")
+        }
         for earlier in 0..<task {
             try copy(old.task(earlier), new.task(earlier))
             if FileManager.default.fileExists(atPath: old.pre(earlier)) { try copy(old.pre(earlier), new.pre(earlier)) }
