@@ -3,6 +3,7 @@ import Foundation
 import Networks
 import Tensors
 import Testing
+import WeightFiles
 
 @testable import ContinualLearning
 
@@ -80,7 +81,7 @@ import Testing
 
     @Test func `choosing on test data marks the run`() throws {
         let world = try TinyWorld()
-        let run = try world.run("structure: parallel\nselection: {split: test}\nepochs: 1")
+        let run = try world.run("structure: parallel\nselection: {split: test}\nepochs: 1\ninvariants: warn")
         let outcome = try run.run()
         #expect(outcome.isLeaky)
         #expect(Set(run.splits.testReadings().keys) == ["report", "selection (leaky)"])
