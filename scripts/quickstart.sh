@@ -19,6 +19,9 @@ run() {
     "$program" "$@"
 }
 
+# The identifier of a run: it stands in the names of its adapters and in their tag 'run'.
+identifier() { sed -n 's/^ *"run": *"\([0-9a-f]*\)".*/\1/p' "$1/config.resolved.json" | head -1; }
+
 export LORABANK_BANK="$out/bank"
 printf '$ export LORABANK_BANK=%s/bank\n' "$out"
 
@@ -31,26 +34,27 @@ run data import bank/starter/data --name starter
 run cil run recipes/cil/independent.yaml --run "$out/runs/digits"
 run cil run recipes/cil/single.yaml --run "$out/runs/single"
 run cil run recipes/cil/chain.yaml --run "$out/runs/chain"
-run list --tag run=digits-s0
-run inspect tag:run=digits-s0
-run compare tag:run=digits-s0
+digits=tag:run=$(identifier "$out/runs/digits")
+run list --tag "${digits#tag:}"
+run inspect "$digits"
+run compare "$digits"
 
-# 3  Merge the five adapters by several recipes.
+# 3  Merge the five adapters by several recipes. Each carries the head of its task; the mean of the heads goes into the merge.
 for recipe in linear ties tsv_m pam_delta; do
-    run merge "recipes/merge/$recipe.yaml" --set "models[0].model=tag:run=digits-s0" --name "digits-$recipe" \
-        --tag set=merged
+    run merge "recipes/merge/$recipe.yaml" --set "models[0].model=$digits" --set others=mean \
+        --name "digits-$recipe" --tag set=merged
 done
 run approve tag:set=merged --reason "made from adapters trained here; inspection is clean"
 run show digits-tsv_m
 
 # 4  Evaluate: the backbone, each adapter, each merge, the sequential baselines; one head of class means for all.
-run eval tag:run=digits-s0 tag:set=merged single-s0-fast-4 chain-s0-slow-4 --backbone \
-    --suite recipes/suites/starter-digits.yaml
+run eval "$digits" tag:set=merged "cil-$(identifier "$out/runs/single")-fast-4" \
+    "cil-$(identifier "$out/runs/chain")-slow-4" --backbone --suite recipes/suites/starter-digits.yaml
 
 # 5  A router over the five adapters, trained on 200 images, against its baselines.
 if [ -f recipes/router/starter-digits.yaml ]; then
     run router train recipes/router/starter-digits.yaml --run "$out/runs/router" \
-        --set train.regime=plug-and-play --set 'experts=["tag:run=digits-s0"]' --set train.samples=200 \
+        --set train.regime=plug-and-play --set "experts=[\"$digits\"]" --set train.samples=200 \
         --set 'domains={task0: "tag:task=0", task1: "tag:task=1", task2: "tag:task=2", task3: "tag:task=3", task4: "tag:task=4"}'
 fi
 
@@ -59,7 +63,7 @@ run export digits-tsv_m --to "$out/digits-tsv_m"
 run check --read-data
 run audit verify
 for name in digits single chain; do run cil report "$out/runs/$name"; done
-run report tag:run=digits-s0 tag:set=merged --to "$out/report.html" --title "Five digit adapters, four merges"
+run report "$digits" tag:set=merged --to "$out/report.html" --title "Five digit adapters, four merges"
 
 printf '\n%s/report.html shows the adapters, %s/runs/chain/report.html a run; %s/digits-tsv_m is a PEFT folder.\n' \
     "$out" "$out" "$out"

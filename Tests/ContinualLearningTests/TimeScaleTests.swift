@@ -50,7 +50,8 @@ import Testing
     ) throws {
         let world = try TinyWorld()
         let run = try Self.run(
-            world, "gradient_periods: {fast: 1, mid: 3, slow: 3}, mid_lr_multiplier: 0, reduce: \(reduction)", "epochs: 1\n" + Self.sgd)
+            world, "gradient_periods: {fast: 1, mid: 3, slow: 3}, mid_lr_multiplier: 0, reduce: \(reduction)",
+            "epochs: 1\n" + Self.sgd)
         let start = EngineProbe.values(run.state.memory.slow)
         let trainer = try EngineProbe.trainer(run)
         var sum = [Float](repeating: 0, count: start.count)

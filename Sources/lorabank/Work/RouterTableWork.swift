@@ -124,7 +124,8 @@ struct RouterTableWork {
         defer { try? FileManager.default.removeItem(atPath: scratch) }
         let references = references.isEmpty ? try evaluation.experts.write(into: scratch) : references
         return try RouterTableOptions.defaultMerges.map { method in
-            let recipe = try work.recipe(method: method, references, [])
+            // Heads that experts bring along do not take part: all subjects answer through the suite's head.
+            let recipe = try work.recipe(method: method, references, [SettingOverride("others=mean")])
             return .init(name: method, adapter: try work.adapter(of: recipe, options: plan))
         }
     }
