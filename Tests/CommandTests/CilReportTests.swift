@@ -96,6 +96,28 @@ enum SampleRun {
         #expect(FileManager.default.fileExists(atPath: run + "/report.html"))
     }
 
+    @Test func `a study runs what is missing and nothing twice`() throws {
+        let scratch = try Scratch(bank: false)
+        let run = scratch.folder + "/study"
+        let head = "head={kind: linear, also: [ncm], refit_epochs: 1}"
+        let config = Tool.package + "/recipes/cil/chain.yaml"
+        let document = try scratch.json(
+            "cil", "study", "2x2", "--run", run, "--config", config, "--seeds", "1", "--only", "chain/ta", "--set",
+            "epochs=1", "--set", "data.train_per_class=12", "--set", head)
+        #expect(
+            document["settings"]?.array?.compactMap { $0["name"]?.string } == ["backbone", "joint", "chain/ta"])
+        let path = run + "/runs/chain_ta/seed-0/result.json"
+        let first = try FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
+        try FileManager.default.removeItem(atPath: run + "/runs/joint/seed-0/result.json")
+        _ = try scratch.json(
+            "cil", "study", "2x2", "--run", run, "--config", config, "--seeds", "1", "--only", "chain/ta", "--set",
+            "epochs=1", "--set", "data.train_per_class=12", "--set", head)
+        #expect(FileManager.default.fileExists(atPath: run + "/runs/joint/seed-0/result.json"))
+        #expect(try FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date == first)
+        let wrong = try scratch.run("cil", "study", "2x2", "--run", run, "--only", "chain/tsv")
+        #expect(wrong.status == 2)
+    }
+
     @Test func `every configuration that ships is read`() throws {
         let scratch = try Scratch(bank: false)
         let folder = Tool.package + "/recipes/cil"
