@@ -13,7 +13,8 @@ typedef float f32x16_unaligned __attribute__((ext_vector_type(16), aligned(4)));
 // CPU's vectors changes no bit.
 INLINE void gelu16(const float *x, float *y, float *derivative) {
     f32x16 v = *(const f32x16_unaligned *)x;
-    f32x16 a = __builtin_elementwise_abs(v), square = a * a;
+    // From 14 on φ and Φ(−a) are below 1e-43 and count as zero: nothing of the way overflows, however large the argument.
+    f32x16 a = __builtin_elementwise_min(__builtin_elementwise_abs(v), ALL(14.0f)), square = a * a;
     // What rounding the square lost: without it the exponential of large arguments would be off by 1e-5.
     f32x16 rest = FMA(a, a, -square);
     // exp(-square / 2) as 2ⁿ·p(r); adding 1.5·2²³ rounds to an integer that then stands in the low bits.
@@ -26,7 +27,7 @@ INLINE void gelu16(const float *x, float *y, float *derivative) {
     e = FMA(e, r, ALL(0.49999993f));
     e = ALL(1.0f) + FMA(e, r * r, r);
     e = (f32x16)((i32x16)e + ((i32x16)shifted << 23));
-    f32x16 density = FMA(e, rest * ALL(-0.5f), e) * ALL(0.39894228f);
+    f32x16 density = a < ALL(14.0f) ? FMA(e, rest * ALL(-0.5f), e) * ALL(0.39894228f) : ALL(0.0f);
     // Mills ratio of a.
     f32x16 t = ALL(1.0f) / FMA(a, ALL(0.35f), ALL(1.0f));
     f32x16 p = FMA(ALL(-0.07305803f), t, ALL(0.36088363f));

@@ -1,4 +1,5 @@
 import Foundation
+import Tensors
 import Testing
 
 @testable import Networks
@@ -34,6 +35,16 @@ import Testing
                 #expect(c[i * ldc + n] == old[i * ldc + n])
             }
         }
+    }
+
+    @Test(arguments: [14, 50, 1e6, 1e15, 3e38] as [Float]) func `GELU of large numbers is the number or zero`(
+        _ x: Float
+    ) {
+        var (y, slope) = ([Float](repeating: 0, count: 3), [Float](repeating: 0, count: 3))
+        PackedProduct.gelu(3, [x, -x, .nan], into: &y, derivative: &slope)
+        #expect(y[0] == x && slope[0] == 1)
+        #expect(abs(y[1]) < 1e-6 && abs(slope[1]) < 1e-6)
+        #expect(y[2].isNaN && slope[2].isNaN)
     }
 
     static func grid(_ range: ClosedRange<Double>, _ count: Int) -> [Float] {
