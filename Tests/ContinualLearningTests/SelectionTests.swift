@@ -81,7 +81,7 @@ import WeightFiles
 
     @Test func `choosing on test data marks the run`() throws {
         let world = try TinyWorld()
-        let run = try world.run("structure: parallel\nselection: {split: test}\nepochs: 1\ninvariants: warn")
+        let run = try world.run("structure: parallel\nselection: {split: test}\nepochs: 1")
         let outcome = try run.run()
         #expect(outcome.isLeaky)
         #expect(Set(run.splits.testReadings().keys) == ["report", "selection (leaky)"])

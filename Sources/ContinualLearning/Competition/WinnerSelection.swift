@@ -20,6 +20,9 @@ struct ExpertScore: Sendable, Equatable {
 }
 
 enum WinnerSelection {
+    /// Name of a reading of test data for `selection.split: test`.
+    static let leakyReading = "selection (leaky)"
+
     /// The best score; ties go to the lower loss, then to the smaller norm, then to the lower index.
     static func winner(_ scores: [ExpertScore]) -> Int {
         scores.min {
@@ -70,7 +73,7 @@ extension ContinualRun {
         let evaluator = try evaluator()
         let selection = configuration.selection
         var judge = context.validation.set
-        if selection.split == .test { judge = try sampleSet(splits.test(context.task, for: "selection (leaky)")) }
+        if selection.split == .test { judge = try sampleSet(splits.test(context.task, for: WinnerSelection.leakyReading)) }
         if judge.count == 0 { judge = context.train.set }
         let bare = selection.gamma > 0 ? try evaluator.features(context.train.set, .slowOnly, .pre) : nil
         var scores: [ExpertScore] = []
