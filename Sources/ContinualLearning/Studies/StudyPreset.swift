@@ -46,8 +46,7 @@ public enum StudyPreset: String, Sendable, CaseIterable {
                 + rules.map { StudySetting("chain/\($0)", ["structure=chain", "consolidation.rule=\($0)"]) }
                 + [
                     StudySetting("moe-v0/ta", ["structure=moe-v0", "consolidation.rule=ta"]),
-                    StudySetting(
-                        "parallel/ta", ["structure=parallel", "consolidation.rule=ta", "experts={k: 3}"]),
+                    StudySetting("parallel/ta", ["structure=parallel", "consolidation.rule=ta"]),
                     // Its memory has the rank of the clone, whatever the others' slow has.
                     StudySetting("pam", ["structure=pam", "slow={storage: factors}"]),
                 ]
