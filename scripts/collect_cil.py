@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Copy the results of class-incremental studies and write their tables (standard library only).
 
-    scripts/collect_cil.py WORK RESULTS      e.g. .build/study-cil docs/results/cil
+    scripts/collect_cil.py WORK RESULTS [SUMMARY]      e.g. .build/study-cil docs/results/cil docs/results.md
 
 WORK/STUDY/runs/SETTING/seed-N/result.json is copied, without machine paths, to RESULTS/STUDY/SETTING/seed-N.json; all
-tables go to RESULTS.md. Differences are paired by seed; intervals are 95 %, Student's t.
+tables go to RESULTS.md. One table per study goes into SUMMARY between its marks. Differences are paired by seed; intervals are 95 %, Student's t.
 """
 import glob
 import json
@@ -82,7 +82,45 @@ def table(settings, head):
     return lines
 
 
-def main(work, target):
+def summary(studies):
+    """One table per study: last / average incremental accuracy under each head, and the gain under the last head."""
+    lines = []
+    for study in sorted(studies):
+        settings = studies[study]
+        heads = sorted({head for runs in settings.values() for run in runs.values() for head in run.get("heads", {})})
+        chief = heads[-1]
+        base = {seed: run["heads"][chief]["last"] for seed, run in settings.get("backbone", {}).items()}
+        lines += ["", f"**{study}**", "",
+                  f"| setting | seeds | {' | '.join(heads)} | {chief}, last − backbone, 95 % |",
+                  "| --- | ---: |" + " --- |" * (len(heads) + 1)]
+        for setting in sorted(settings, key=rank):
+            runs = settings[setting]
+            cells = []
+            for head in heads:
+                found = [run["heads"][head] for run in runs.values() if head in run.get("heads", {})]
+                cells.append(" / ".join(percent(statistics([entry[key] for entry in found])[0])
+                                        for key in ("last", "avg_incremental")))
+            pairs = [run["heads"][chief]["last"] - base[seed] for seed, run in runs.items() if seed in base]
+            gain, _, half = statistics(pairs if setting != "backbone" and len(pairs) > 2 else [])
+            cells.append("–" if half is None else f"{percent(gain, True)} ± {percent(half)}")
+            lines.append(f"| {setting.replace('_', ' / ')} | {len(runs)} | " + " | ".join(cells) + " |")
+    return lines + [""]
+
+
+def put(path, lines):
+    """Between the marks of the file; what stands around them stays."""
+    with open(path) as file:
+        text = file.read()
+    first, last = "<!-- class-incremental studies -->\n", "<!-- end of class-incremental studies -->"
+    head, found, rest = text.partition(first)
+    body, closed, tail = rest.partition(last)
+    if not found or not closed:
+        sys.exit(f"{path} has no marks for the tables of the class-incremental studies")
+    with open(path, "w") as file:
+        file.write(head + first + "\n".join(lines) + "\n" + last + tail)
+
+
+def main(work, target, page=None):
     copy(work, target)
     studies = load(target)
     lines = ["# Class-incremental studies", "",
@@ -105,9 +143,11 @@ def main(work, target):
             lines += ["", f"### Head {head}", ""] + table(settings, head)
     with open(target + ".md", "w") as file:
         file.write("\n".join(lines) + "\n")
+    if page:
+        put(page, summary(studies))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
-    main(sys.argv[1].rstrip("/"), sys.argv[2].rstrip("/"))
+    main(sys.argv[1].rstrip("/"), sys.argv[2].rstrip("/"), *sys.argv[3:])

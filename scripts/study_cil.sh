@@ -26,7 +26,7 @@ study() {
     echo "== $name"
     "$program" cil study map --run "$work/$name" --config "recipes/cil/study/$name.yaml" --seeds "$seeds" \
         --jobs "$jobs" "$@" || echo "study $name is not finished" >&2
-    python3 scripts/collect_cil.py "$work" docs/results/cil
+    python3 scripts/collect_cil.py "$work" docs/results/cil docs/results.md
 }
 
 need backbone starter bank/starter/backbone && need data starter bank/starter/data && study split-digits --vary-order
