@@ -1,8 +1,9 @@
 // lorabank: the command line.
 //
-// `Launch` checks the processor, sees to it that OpenBLAS uses it, and hands over to `Program` (Shell/), which reads the arguments, runs one command and
-// turns its result into text or JSON and an exit status. Each command is one file in `Commands/` that calls the library
-// modules and holds no logic of its own; `Documents/` gives the JSON that programs may rely on. Begin at `Program`.
+// `Launch` checks the processor, sees to it that OpenBLAS uses it, and hands over to `Program` (Shell/), which reads the
+// arguments, runs one command and turns its result into text or JSON and an exit status. Each command is one file in
+// `Commands/` that calls the library modules and holds no logic of its own; `Documents/` gives the JSON that programs may
+// rely on. Begin at `Program`.
 import ArgumentParser
 import CVector
 import LinearAlgebra

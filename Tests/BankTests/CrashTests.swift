@@ -17,7 +17,7 @@ import Testing
             try bank.importSample("old", seed: 1, in: folder)
             try SampleAdapter(seed: 2).write(to: folder.file("new"))
             if self == .removing || self == .collecting || self == .undoing {
-                try bank.importAdapter(AdapterLocation(path: folder.file("new"), form: .folder))
+                _ = try bank.importAdapter(AdapterLocation(path: folder.file("new"), form: .folder))
             }
             if self == .collecting || self == .undoing { try bank.remove("new") }
             try bank.close()

@@ -10,7 +10,7 @@ import Testing
         let folder = try TemporaryFolder()
         let bank = try folder.newBank()
         let source = SampleAdapter(extraFiles: ["README.md": "# T", "メモ.txt": "あ"])
-        try bank.importAdapter(source.write(to: folder.file("src")))
+        _ = try bank.importAdapter(source.write(to: folder.file("src")))
         let export = try BankExport(bank, bank.row(for: "src"))
         try export.write(to: folder.file("out"), overwrite: false)
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.file("src")).sorted()

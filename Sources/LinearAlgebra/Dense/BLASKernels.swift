@@ -3,7 +3,8 @@ import Foundation
 /// Better kernels where OpenBLAS does not know the processor.
 ///
 /// OpenBLAS chooses its kernels by the processor's family and model while it is loaded. A processor that is newer than the
-/// library gets those of 2004 (`Prescott`), whatever it can do: a tenth of the speed. A choice of the user's stays.
+/// library gets those of 2004 (`Prescott`), whatever it can do: on a Xeon with AVX-512 20 to 32 GFLOP/s instead of 77 to 151 in
+/// single precision on one core. A choice of the user's stays.
 public enum BLASKernels {
     /// The variable that OpenBLAS reads while it is loaded.
     public static let variable = "OPENBLAS_CORETYPE"
