@@ -140,8 +140,54 @@ import WeightFiles
         #expect(global["ci_low"]?.double != nil && global["ci_high"]?.double != nil)
         #expect(try scratch.succeed("find", "acc_global>0.3").output.contains("task0@1"))
         try scratch.succeed("eval", "task1", "--suite", "suite.yaml", "--no-record")
-        #expect(try scratch.json("show", "task1")["adapter"]?["metrics"]?.array?.count == 2)
+        #expect(try scratch.json("show", "task1")["adapter"]?["metrics"]?.array?.count == 4)
+
+        let compared = try scratch.json("compare", "task0", "task1")["metrics"]?.array
+        #expect(compared?.compactMap { $0["adapter"]?.string }.contains("task1") == true)
+        #expect(try scratch.succeed("compare", "task0", "task1").output.contains("acc_global on named (test)"))
+        #expect(try scratch.succeed("show", "task0").output.contains("31.15 %"))
+        let figures = try scratch.json("plot", "tag:set=tiny")["figures"]
+        #expect(
+            figures?.array?.compactMap(\.string) == [
+                "acc-global-on-named-test", "acc-local-on-named-test", "accuracy-by-task-on-named-test",
+            ])
+        let bars = try scratch.succeed("plot", "task0,task1", "acc-global-on-named-test", "--format", "csv").output
+        #expect(bars.contains("task0@1,31.147") && bars.contains("task1@1,29.508"))
+        let map = try scratch.succeed(
+            "plot", "tag:set=tiny", "accuracy-by-task-on-named-test", "--format", "vega-lite"
+        ).output
+        #expect(map.contains("\"row\": \"task1\", \"column\": \"task0@1\""))
+        try scratch.succeed("report", "--to", "report.html")
+        let report = try String(contentsOfFile: scratch.folder + "/report.html", encoding: .utf8)
+        #expect(report.contains("<h2>Evaluation</h2>") && report.contains("acc_global on named (test)"))
+        #expect(try scratch.run("plot", "task2").errors.contains("reference.not_found"))
         try scratch.succeed("check", "--read-data")
+    }
+
+    @Test func `data show writes a page with counts, hashes and samples`() throws {
+        let scratch = try Scratch(bank: false)
+        try scratch.succeed("data", "show", Self.digits + "/data", "--to", "digits.html")
+        let digits = try String(contentsOfFile: scratch.folder + "/digits.html", encoding: .utf8)
+        let shown = try scratch.json("data", "show", Self.digits + "/data")["data"]
+        #expect(digits.contains(try #require(shown?["content"]?["test"]?.string)))
+        #expect(shown?["counts"]?["test"]?.array?.compactMap(\.integer).reduce(0, +) == 61)
+        #expect(digits.contains("<img src=\"data:image/png;base64,iVBORw0KGgo"))
+        #expect(!digits.contains("src=\"http") && !digits.contains("href="))
+
+        try FileManager.default.createDirectory(
+            atPath: scratch.folder + "/words", withIntermediateDirectories: false)
+        try write(
+            scratch, "words/meta.json",
+            "{\"classes\": [\"größe\", \"<b>数字\"], \"columns\": [\"text\", \"label\"]}")
+        try write(scratch, "words/train.tsv", "how <i>big</i>\tgröße\n二 & 三\t<b>数字\nwie groß\tgröße\n")
+        let document = try scratch.json("data", "show", "words", "--to", "words.html", "--samples", "1")
+        #expect(document["path"]?.string == "words.html")
+        let words = try String(contentsOfFile: scratch.folder + "/words.html", encoding: .utf8)
+        #expect(words.contains("<td>&lt;b&gt;数字</td><td class=\"t\">二 &amp; 三</td>"))
+        #expect(words.contains("<td>größe</td><td class=\"t\">how &lt;i&gt;big&lt;/i&gt;</td>"))
+        #expect(!words.contains(">wie groß<") && !words.contains("<b>"))
+        #expect(try scratch.run("data", "show", "words", "--to", "words.html").errors.contains("output.exists"))
+        try scratch.succeed("data", "show", "words", "--to", "words.html", "--force")
     }
 
     @Test func `names of backbones are taken once`() throws {

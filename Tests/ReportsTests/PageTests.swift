@@ -47,6 +47,31 @@ import Testing
         #expect(html.components("<script").count == 3)
     }
 
+    @Test func `images are PNG files that others read`() throws {
+        #expect(PixelImage(width: 2, height: 1, isColour: false, pixels: [1]) == nil)
+        let grey = try #require(PixelImage(width: 2, height: 1, isColour: false, pixels: [0, 255]))
+        // Written by Python's zlib (level 0) and struct.
+        let expected =
+            "iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAAAAADRSSBWAAAADklEQVR4AQEDAPz/AAD/AQIBALcBLvcAAAAASUVORK5CYII="
+        #expect(grey.dataURI == "data:image/png;base64," + expected)
+        let wide = try #require(
+            PixelImage(width: 4, height: 2, isColour: true, pixels: (0..<24).map { UInt8($0) }))
+        #expect(wide.shrunk(to: 2).pixels == [8, 9, 10, 14, 15, 16])
+        #expect(wide.shrunk(to: 2).width == 2 && wide.shrunk(to: 2).height == 1)
+        #expect(wide.shrunk(to: 4) == wide)
+        #expect(["", "M", "Ma", "Man"].map { PixelImage.base64(Array($0.utf8)) } == ["", "TQ==", "TWE=", "TWFu"])
+    }
+
+    @Test func `pictures stand in the page under their escaped names`() throws {
+        let image = try #require(PixelImage(width: 1, height: 1, isColour: true, pixels: [1, 2, 3]))
+        let page = HTMLPage(
+            title: "t", origin: "o", sections: [.init("s", [.pictures([.init("<数>", [image, image])])])])
+        #expect(page.html.contains("<figcaption>&lt;数&gt;</figcaption>"))
+        #expect(page.html.components("<img src=\"data:image/png;base64,").count == 3)
+        #expect(page.html.contains("alt=\"&lt;数&gt;, sample 2\""))
+        #expect(MarkdownPage(page).text.contains("![&lt;数>](data:image/png;base64,"))
+    }
+
     @Test func `scales end in their anchors and grow brighter or apart`() {
         let scale = ColourScale.sequential
         #expect(scale.entries.count == 256)

@@ -110,15 +110,17 @@ public struct PredictionTally: Sendable, Hashable {
     public var accuracyLocal: Double? { Self.share(correctLocal, countLocal) }
 
     /// Share of right answers over all classes for the samples of each task; nil for tasks without samples.
-    public var accuracyPerTask: [Double?] {
-        var right = [Int](repeating: 0, count: map.tasks.count)
-        var total = right
+    public var accuracyPerTask: [Double?] { countsPerTask.map { Self.share($0.correct, $0.count) } }
+
+    /// Right answers over all classes and samples of each task.
+    public var countsPerTask: [(correct: Int, count: Int)] {
+        var counts = [(correct: Int, count: Int)](repeating: (0, 0), count: map.tasks.count)
         for (prediction, label) in zip(predictions, labels) {
             guard let task = map.taskOfClass[label] else { continue }
-            total[task] += 1
-            if prediction == label { right[task] += 1 }
+            counts[task].count += 1
+            if prediction == label { counts[task].correct += 1 }
         }
-        return zip(right, total).map { Self.share($0, $1) }
+        return counts
     }
 
     /// `matrix[true class][predicted class]` = number of samples.

@@ -9,11 +9,30 @@ public struct HTMLPage: Sendable {
         public var rows: [[String]]
         /// Columns that hold numbers: aligned right, sorted as numbers.
         public var numeric: Set<Int>
+        /// Columns of sentences: their lines are broken.
+        public var prose: Set<Int>
 
-        public init(heading: [String], rows: [[String]], numeric: Set<Int> = []) {
+        public init(heading: [String], rows: [[String]], numeric: Set<Int> = [], prose: Set<Int> = []) {
             self.heading = heading
             self.rows = rows
             self.numeric = numeric
+            self.prose = prose
+        }
+
+        /// The class of a column's cells in the markup.
+        func style(_ column: Int) -> String {
+            numeric.contains(column) ? " class=\"n\"" : prose.contains(column) ? " class=\"t\"" : ""
+        }
+    }
+
+    /// Small images of one kind, side by side, with their common name.
+    public struct Pictures: Sendable {
+        public var caption: String
+        public var images: [PixelImage]
+
+        public init(_ caption: String, _ images: [PixelImage]) {
+            self.caption = caption
+            self.images = images
         }
     }
 
@@ -28,6 +47,7 @@ public struct HTMLPage: Sendable {
         /// A paragraph that stands out: a warning, or what a reader must not overlook.
         case note(String)
         case list([String])
+        case pictures([Pictures])
     }
 
     public struct Section: Sendable {
@@ -93,14 +113,26 @@ public struct HTMLPage: Sendable {
         case .figures(let figures):
             "<div class=\"figures\">\n" + figures.map { "<div class=\"figure\">\($0.svg)</div>\n" }.joined()
                 + "</div>\n"
+        case .pictures(let groups): "<div class=\"pictures\">\n" + groups.map { markup(of: $0) }.joined() + "</div>\n"
         case .table(let table): markup(of: table)
         }
+    }
+
+    private func markup(of group: Pictures) -> String {
+        let name = MarkupText.escaped(group.caption)
+        let images = group.images.enumerated().map { index, image in
+            // Small images are drawn with visible pixels, at about one size.
+            let factor = max(1, 56 / max(image.width, image.height))
+            return "<img src=\"\(image.dataURI)\" width=\"\(image.width * factor)\" "
+                + "height=\"\(image.height * factor)\" alt=\"\(name), sample \(index + 1)\">"
+        }
+        return "<figure><figcaption>\(name)</figcaption><div>\(images.joined())</div></figure>\n"
     }
 
     private func markup(of table: Table) -> String {
         func cells(_ row: [String], _ tag: String) -> String {
             row.enumerated().map { index, cell in
-                "<\(tag)\(table.numeric.contains(index) ? " class=\"n\"" : "")>\(MarkupText.escaped(cell))</\(tag)>"
+                "<\(tag)\(table.style(index))>\(MarkupText.escaped(cell))</\(tag)>"
             }.joined()
         }
         var text = "<div class=\"scroll\"><table>\n<thead><tr>\(cells(table.heading, "th"))</tr></thead>\n<tbody>\n"
@@ -131,13 +163,19 @@ public struct HTMLPage: Sendable {
         th[aria-sort] { color: var(--mark); }
         tbody tr:hover { background: var(--band); }
         .n { text-align: right; }
+        td.t { white-space: normal; min-width: 20rem; }
+        .pictures { display: flex; flex-wrap: wrap; gap: .8rem 1.4rem; margin: 1rem 0; }
+        .pictures figure { margin: 0; max-width: 100%; }
+        .pictures figcaption { color: var(--soft); font-size: 13px; }
+        .pictures div { display: flex; flex-wrap: wrap; gap: 3px; }
+        .pictures img { image-rendering: pixelated; outline: 1px solid var(--line); }
         pre { background: var(--band); border: 1px solid var(--line); border-radius: 6px; padding: .8rem; overflow-x: auto;
           font-size: 13px; }
         @media (max-width: 40rem) { body { padding: .8rem; } th, td { padding-right: .6rem; } }
         @media print {
           :root { --ink: #000; --soft: #333; --paper: #fff; --line: #999; --band: #fff; --mark: #000; }
           body { max-width: none; padding: 0; font-size: 10pt; }
-          .figure, tr { break-inside: avoid; }
+          .figure, .pictures figure, tr { break-inside: avoid; }
           h2 { break-after: avoid; }
           .scroll, .figure, pre { overflow: visible; }
           .figure svg { max-width: 100%; height: auto; }

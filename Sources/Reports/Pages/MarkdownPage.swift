@@ -27,8 +27,14 @@ public struct MarkdownPage: Sendable {
         case .code(let text): "```\n\(text)\n```\n"
         case .figure(let figure): link(figure)
         case .figures(let figures): figures.map { link($0) }.joined(separator: "\n")
+        case .pictures(let groups): groups.map { Self.picture($0) }.joined(separator: "\n")
         case .table(let table): markup(of: table)
         }
+    }
+
+    private static func picture(_ group: HTMLPage.Pictures) -> String {
+        let images = group.images.map { "![\(escaped(group.caption))](\($0.dataURI))" }
+        return escaped(group.caption) + ": " + images.joined(separator: " ") + "\n"
     }
 
     private func link(_ figure: any Figure) -> String {
@@ -81,7 +87,7 @@ extension HTMLPage {
             switch block {
             case .figure(let figure): [figure]
             case .figures(let figures): figures
-            case .paragraph, .note, .list, .code, .table: []
+            case .paragraph, .note, .list, .code, .table, .pictures: []
             }
         }
     }

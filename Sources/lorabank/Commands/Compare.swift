@@ -7,7 +7,8 @@ struct Compare: BankCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compare adapters pair by pair: cosine, sign conflict, subspace overlap; advise on merging.",
         discussion: """
-            Exact on the factors; signs are counted on every entry, or above --exact-entries on rows drawn with --seed.
+            Exact on the factors; signs are counted on every entry, or above --exact-entries on rows drawn with --seed. \
+            What `eval` measured on adapters of the bank is shown beside.
             """)
     static let examples = ["lorabank compare digits-a digits-b", "lorabank compare tag:set=starter --json"]
 
@@ -29,8 +30,9 @@ struct Compare: BankCommand {
         options.exactEntries = exactEntries
         let comparison = try AdapterComparison.compare(adapters, options: options, progress: session.progress)
         for note in comparison.notes { session.note(note) }
-        session.result(.document("compare", ComparisonDocument.members(comparison))) {
-            ComparisonDocument.text(comparison, session, modules: modules)
+        let metrics = try session.metrics(of: adapters, labels: comparison.names)
+        session.result(.document("compare", ComparisonDocument.members(comparison, metrics: metrics))) {
+            ComparisonDocument.text(comparison, session, metrics: metrics, modules: modules)
         }
     }
 }

@@ -37,12 +37,32 @@ struct DataImport: BankCommand {
 
 struct DataShow: BankCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Show classes, splits and tasks of a data set.")
-    static let examples = ["lorabank data show clinc150"]
+        commandName: "show", abstract: "Show classes, splits, hashes and samples of a data set.",
+        discussion: """
+            With --to: one HTML file without any outside part, with samples of every class as pictures or sentences. \
+            Samples come from the training data where there are any.
+            """)
+    static let examples = ["lorabank data show clinc150", "lorabank data show mnist --to mnist.html"]
 
     @Argument(help: ArgumentHelp("A name of the bank, or a folder.", valueName: "name"))
     var subject: String
+    @Option(
+        help: ArgumentHelp("Write a page to this file.", valueName: "path"), completion: .file(extensions: ["html"]))
+    var to: String?
+    @Option(help: ArgumentHelp("Samples of each class on the page. (default: up to 8)", valueName: "n"))
+    var samples: Int?
+    @Flag(help: "Replace the file if it exists.")
+    var force = false
+    @OptionGroup var dryRun: DryRun
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
-    func run(in session: Session) throws { try ResourceWork(session: session, kind: .data).show(subject) }
+    func validate() throws {
+        if let samples, !(1...100).contains(samples) { throw ValidationError("--samples takes 1 to 100") }
+    }
+
+    func run(in session: Session) throws {
+        let work = ResourceWork(session: session, kind: .data)
+        guard let to else { return try work.show(subject) }
+        try work.writePage(subject, perClass: samples, to: to, replacing: force, dryRun: dryRun.isOn)
+    }
 }

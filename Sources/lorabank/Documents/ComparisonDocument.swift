@@ -5,7 +5,8 @@ import WeightFiles
 
 /// A comparison as JSON, text and figures.
 enum ComparisonDocument {
-    static func members(_ comparison: AdapterComparison) -> [JSONValue.Member] {
+    /// - Parameter metrics: what the bank keeps about the adapters.
+    static func members(_ comparison: AdapterComparison, metrics: AdapterMetrics) -> [JSONValue.Member] {
         [
             .init("adapters", .texts(comparison.names)), .init("cosine", matrix(comparison.cosine)),
             .init("sign_conflict", matrix(comparison.signConflict)),
@@ -43,7 +44,7 @@ enum ComparisonDocument {
                             .init("frobenius", .array(module.norms.map { JSONValue.optional($0) })),
                         ])
                     })),
-            .init("notes", .texts(comparison.notes)),
+            .init("notes", .texts(comparison.notes)), .init("metrics", metrics.json),
         ]
     }
 
@@ -51,7 +52,9 @@ enum ComparisonDocument {
         .array(values.map { row in .array(row.map { JSONValue.optional($0) }) })
     }
 
-    static func text(_ comparison: AdapterComparison, _ session: Session, modules: Bool) -> String {
+    static func text(
+        _ comparison: AdapterComparison, _ session: Session, metrics: AdapterMetrics, modules: Bool
+    ) -> String {
         let signs = comparison.signShare < 1 ? "sign conflict (a sample of the rows)" : "sign conflict"
         var text = ""
         for (title, values) in [
@@ -60,6 +63,7 @@ enum ComparisonDocument {
         ] {
             text += table(title.uppercased(), comparison.names, values, session) + "\n"
         }
+        if !metrics.sources.isEmpty { text += measured(comparison, metrics, session) + "\n" }
         let ranks = comparison.ranks
         let needs = ranks.energy.map { "\($0.largest) for \(Quantities.fixed($0.share * 100, 0)) %" }
         text += "rank budget  \(ranks.sumOfRanks) in all, \(ranks.exact) for the exact sum, "
@@ -75,6 +79,15 @@ enum ComparisonDocument {
         for (index, name) in names.enumerated() {
             table.add(["[\(index + 1)] \(name)"] + values[index].map { $0.map { Quantities.fixed($0, 3) } ?? "–" })
         }
+        return session.rendered(table)
+    }
+
+    private static func measured(
+        _ comparison: AdapterComparison, _ metrics: AdapterMetrics, _ session: Session
+    ) -> String {
+        var table = TerminalTable(
+            [.text("MEASURED", shrinks: true)] + comparison.names.indices.map { .number("[\($0 + 1)]") })
+        for row in metrics.rows { table.add(row) }
         return session.rendered(table)
     }
 

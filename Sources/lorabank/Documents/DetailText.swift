@@ -74,12 +74,14 @@ struct DetailText {
     private func metrics(_ session: Session) -> String {
         guard !detail.metrics.isEmpty else { return "" }
         var table = TerminalTable([
-            .text("DATA"), .text("SPLIT"), .text("METRIC"), .number("VALUE"), .number("N"), .text("WHEN"),
+            .text("DATA"), .text("SPLIT"), .text("METRIC"), .number("VALUE"),
+            .text("95 % INTERVAL"), .number("N"), .text("WHEN"),
         ])
-        for metric in detail.metrics {
+        // Single tasks would fill the page: `show --json` and `plot` have them.
+        for metric in detail.metrics where !metric.name.hasPrefix(AdapterMetrics.taskPrefix) {
             table.add([
-                metric.dataset, metric.split, metric.name, Quantities.significant(metric.value, 4),
-                metric.n.map(String.init) ?? "", Timestamp.ago(metric.at),
+                metric.dataset, metric.split, metric.name, AdapterMetrics.text(metric),
+                AdapterMetrics.interval(metric), metric.n.map(String.init) ?? "", Timestamp.ago(metric.at),
             ])
         }
         return "\n" + session.rendered(table)

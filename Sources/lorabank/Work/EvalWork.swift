@@ -133,10 +133,17 @@ final class EvalWork {
                     ciLow: interval?.low, ciHigh: interval?.high)
             }
         }
-        return [
+        let tasks = zip(evaluation.taskNames, result.tally.countsPerTask).map { task, counts in
+            metric(
+                AdapterMetrics.taskPrefix + task,
+                counts.count > 0 ? Double(counts.correct) / Double(counts.count) : nil, counts.count,
+                Interval.wilson(correct: counts.correct, count: counts.count))
+        }
+        let overall = [
             metric("acc_global", result.accuracyGlobal, result.tally.count, result.interval),
             metric("acc_local", result.accuracyLocal, result.tally.countLocal, result.localInterval),
-        ].compactMap { $0 }
+        ]
+        return (overall + tasks).compactMap { $0 }
     }
 }
 

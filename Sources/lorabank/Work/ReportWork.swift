@@ -16,13 +16,17 @@ struct ReportWork {
         let bank = try session.bank()
         let rows = references.isEmpty ? try bank.list() : try references.flatMap { try bank.rows(for: $0) }
         let details = try rows.map { try bank.show($0.reference) }
-        var sections = [adapters(rows), provenance(details), findings(details)].filter { !$0.blocks.isEmpty }
+        let metrics = AdapterMetrics(details.map { .init(name: $0.row.reference, metrics: $0.metrics) })
+        var sections = [adapters(rows), metrics.section, provenance(details), findings(details)].filter {
+            !$0.blocks.isEmpty
+        }
         var data: [JSONValue.Member] = [
             .init("adapters", .array(details.map { AdapterDocument.detail($0) }))
         ]
         if let comparison = try comparison(of: rows) {
             sections.append(self.section(comparison))
-            data.append(.init("compare", .object(ComparisonDocument.members(comparison))))
+            let members = ComparisonDocument.members(comparison, metrics: metrics)
+            data.append(.init("compare", .object(members)))
         }
         return HTMLPage(
             title: title,

@@ -54,19 +54,11 @@ struct ResourceWork {
 
     /// - Parameter subject: a name of the bank, or a folder.
     func show(_ subject: String) throws {
-        let resource = try known(subject)
-        let shipped = resource == nil ? try shippedFolder(subject) : nil
-        if resource == nil, shipped == nil, !FileManager.default.fileExists(atPath: subject) {
-            let names = ((try? session.bank().resources(kind)) ?? []).map(\.name) + StarterFolder.names(kind)
-            throw Failure(
-                .ioNotFound, "there is no \(kind.rawValue) '\(subject)'",
-                hint: Spelling.hint(for: subject, among: names) ?? "lorabank \(kind.rawValue) list")
-        }
-        let folder = resource?.folder ?? shipped ?? subject
+        let (resource, folder, shipped) = try place(of: subject)
         let facts = try facts(folder)
         let members =
             resource.map(ResourceWork.row) ?? [
-                .init("name", shipped == nil ? .null : .string(subject)), .init("folder", .string(folder)),
+                .init("name", shipped ? .string(subject) : .null), .init("folder", .string(folder)),
             ]
         session.result(.document(kind.rawValue, [.init(kind.rawValue, .object(members + facts.json))])) {
             let head = resource.map {
@@ -75,6 +67,19 @@ struct ResourceWork {
             return (head ?? "") + session.shown(facts.text) + "\n"
                 + facts.details.map { session.shown($0) + "\n" }.joined()
         }
+    }
+
+    private typealias Place = (resource: BankResource?, folder: String, shipped: Bool)
+
+    /// - Throws: `io.not_found` with the nearest names.
+    private func place(of subject: String) throws -> Place {
+        if let resource = try known(subject) { return (resource, resource.folder, false) }
+        if let shipped = try shippedFolder(subject) { return (nil, shipped, true) }
+        if FileManager.default.fileExists(atPath: subject) { return (nil, subject, false) }
+        let names = ((try? session.bank().resources(kind)) ?? []).map(\.name) + StarterFolder.names(kind)
+        throw Failure(
+            .ioNotFound, "there is no \(kind.rawValue) '\(subject)'",
+            hint: Spelling.hint(for: subject, among: names) ?? "lorabank \(kind.rawValue) list")
     }
 
     /// The folder of what ships with the program under this name; a folder of the same spelling wins.
@@ -135,28 +140,35 @@ struct ResourceWork {
     }
 
     private func dataFacts(_ folder: String) throws -> Facts {
-        let dataset = try Dataset(path: folder)
-        var splits: [(name: String, count: Int)] = []
-        if let train = try available({ try dataset.train().samples.count }) { splits.append(("train", train)) }
-        if let validation = try dataset.validation() { splits.append(("val", validation.samples.count)) }
-        if let test = try available({ try dataset.test().count }) { splits.append(("test", test)) }
-        guard !splits.isEmpty else { throw Failure(.dataMissing, "the data have no split", path: folder) }
-        let tasks = zip(dataset.description.taskNames, dataset.description.tasks)
-        return Facts(
-            text: "\(dataset.classNames.count) classes, "
-                + splits.map { "\($0.name) \($0.count)" }.joined(separator: ", "),
-            details: tasks.map { "task \($0): \($1.count) classes" },
-            json: [
-                .init("classes", .integer(dataset.classNames.count)),
-                .init("splits", .object(splits.map { .init($0.name, .integer($0.count)) })),
-                .init(
-                    "tasks",
-                    .object(tasks.map { .init($0, .texts($1.map { dataset.classNames[$0] })) })),
-            ])
+        let facts = try DataFacts(folder: folder)
+        return Facts(text: facts.text, details: facts.details, json: facts.json)
     }
 
-    /// The number, or nil where the data have no such split.
-    private func available(_ count: () throws -> Int) throws -> Int? {
-        do { return try count() } catch let failure as Failure where failure.code == .dataMissing { return nil }
+    /// Writes the page of a data set.
+    ///
+    /// - Parameter subject: a name of the bank, a name that ships with the program, or a folder.
+    func writePage(_ subject: String, perClass: Int?, to path: String, replacing: Bool, dryRun: Bool) throws {
+        let place = try place(of: subject)
+        let isName = place.resource != nil || place.shipped
+        let page = DataPage(
+            facts: try DataFacts(folder: place.folder),
+            name: isName ? subject : URL(fileURLWithPath: place.folder).standardizedFileURL.lastPathComponent,
+            perClass: perClass)
+        let digest = place.resource.map { " · files \($0.digest)" } ?? ""
+        let html = page.page(origin: "lorabank \(LoRABank.version) · \(subject)\(digest)").html
+        if !dryRun { try AtomicFile.write(Array(html.utf8), to: path, overwrite: replacing) }
+        let members: [JSONValue.Member] = [
+            .init("name", .string(subject)), .init("folder", .string(place.folder)),
+        ]
+        session.result(
+            .document(
+                kind.rawValue,
+                [
+                    .init(kind.rawValue, .object(members + page.facts.json)), .init("path", .string(path)),
+                    .init("bytes", .integer(html.utf8.count)), .init("dry_run", .bool(dryRun)),
+                ])
+        ) {
+            "\(dryRun ? "would write" : "wrote") \(session.shown(path)) (\(Quantities.bytes(html.utf8.count)))\n"
+        }
     }
 }

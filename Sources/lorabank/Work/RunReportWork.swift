@@ -1,5 +1,7 @@
+import Bank
 import ContinualLearning
 import Diagnostics
+import Foundation
 import Reports
 import WeightFiles
 
@@ -31,9 +33,30 @@ struct RunReportWork {
         return written
     }
 
-    /// Figures of a run's folder, or of the table that a search left.
-    func figures(_ path: String) throws -> [any Figure] {
-        path.hasSuffix(".csv") ? try SearchTable(path: path).figures : try page(path).figures
+    /// Figures of a run's folder, of the table that a search left, or of what was measured on adapters of the bank.
+    func figures(_ subject: String) throws -> [any Figure] {
+        if subject.hasSuffix(".csv") { return try SearchTable(path: subject).figures }
+        if FileManager.default.fileExists(atPath: subject) { return try page(subject).figures }
+        return try metrics(subject)?.figures ?? page(subject).figures
+    }
+
+    /// - Parameter subject: references with commas between them.
+    /// - Returns: nil when there is no bank: then it can only be a path.
+    private func metrics(_ subject: String) throws -> AdapterMetrics? {
+        do {
+            let bank = try session.bank()
+            let rows = try subject.split(separator: ",").flatMap { try bank.rows(for: String($0)) }
+            let metrics = AdapterMetrics(
+                try rows.map { .init(name: $0.reference, metrics: try bank.metrics(of: $0.reference)) })
+            guard !metrics.sources.isEmpty else {
+                throw Failure(
+                    .ioNotFound, "nothing was measured on '\(subject)'",
+                    hint: "`lorabank eval \(subject) --suite FILE` measures and keeps it")
+            }
+            return metrics
+        } catch let failure as Failure where failure.code == .bankMissing && session.settings.bank.value == nil {
+            return nil
+        }
     }
 
     /// - Throws: `io.not_found` with the nearest names for a figure that is not there.

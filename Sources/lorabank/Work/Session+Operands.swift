@@ -24,6 +24,17 @@ extension Session {
         }
     }
 
+    /// What the bank keeps about adapters that were read from it; nothing about those from elsewhere.
+    ///
+    /// - Parameter labels: what to call the adapters, one each.
+    func metrics(of adapters: [NamedAdapter], labels: [String]) throws -> AdapterMetrics {
+        AdapterMetrics(
+            try zip(adapters, labels).map { adapter, label in
+                let metrics = try adapter.version.map { try bank().metrics(of: "\(adapter.name)@\($0)") }
+                return .init(name: label, metrics: metrics ?? [])
+            })
+    }
+
     /// The rows of the bank that a reference names; nil when it is a path.
     ///
     /// A name of the catalogue wins over a path of the same spelling, unless it begins with `/`, `./`, `../` or `path:`.
