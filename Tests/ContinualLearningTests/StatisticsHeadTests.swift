@@ -90,6 +90,24 @@ enum SampleFeatures {
         #expect(found.minus(wanted).frobeniusNorm < 1e-6 * wanted.frobeniusNorm)
     }
 
+    @Test func `as many samples as random features do not break a chosen lambda`() throws {
+        // Each task alone has far fewer samples than random features, all together have as many.
+        var options = StatisticsHeadOptions(.ranpac)
+        options.hidden = 180
+        var head = StatisticsHead(options, width: 6, classCount: 6)
+        for task in 0..<3 {
+            let labels = SampleFeatures.labels(tasks[task], each: 30)
+            try head.learn(
+                task: task, features: SampleFeatures.group(labels, spread: 1, seed: UInt64(task)), labels: labels)
+        }
+        let gram = try #require(head.state["gram"])
+        #expect(head.lambda >= 0.999 / 8_388_608 * (0..<180).reduce(0) { $0 + gram[$1, $1] })
+        let labels = SampleFeatures.labels(head.learned, each: 30)
+        let probe = SampleFeatures.group(labels, spread: 1, seed: 98)
+        let chosen = SampleFeatures.accuracy(try head.head(), probe, labels, among: head.learned)
+        #expect(chosen > 0.8, "\(chosen) at \(head.lambda)")
+    }
+
     @Test(arguments: [StatisticsHeadOptions.Kind.ncm, .lda, .align])
     func `a linear drift is undone`(_ kind: StatisticsHeadOptions.Kind) throws {
         // A rotation and stretch of all features while task 1 is learned.

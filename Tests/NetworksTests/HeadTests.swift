@@ -97,6 +97,26 @@ import Testing
         #expect(lambda >= 0.1)
     }
 
+    @Test func `equal held-out errors go to the largest lambda`() throws {
+        // All features and targets of the held-out samples agree with the fit whatever λ is: zero features score zero.
+        let ridge = RandomFeatureRidge(width: 4, classCount: 2, hidden: 30)
+        let zeros = Matrix<Float>(rows: 6, columns: 4)
+        let (f, labels) = Self.features(40, 4, seed: 12, classes: 2)
+        #expect(try ridge.chosenLambda(fit: (f, labels), held: (zeros, [0, 1, 0, 1, 0, 1])) == 1e8)
+    }
+
+    @Test func `no chosen lambda lies below the rounding of the features`() throws {
+        // Noiseless targets of huge features: the error falls with λ all the way down.
+        let ridge = RandomFeatureRidge(width: 3, classCount: 2, hidden: 0)
+        let (small, labels) = Self.features(60, 3, seed: 13, classes: 2)
+        let huge = small.scaled(by: 1e6)
+        var sums = ridge
+        try sums.add(huge, labels: labels)
+        let trace = huge.inDouble.elements.reduce(0) { $0 + $1 * $1 }
+        #expect(abs(sums.smallestLambda / trace * 8_388_608 - 1) < 1e-6)
+        #expect(try ridge.chosenLambda(fit: (huge, labels), held: (huge, labels)) >= sums.smallestLambda)
+    }
+
     @Test func `a discriminant knows the Gaussian Bayes rule`() throws {
         let (f, labels) = Self.features(4000, 3, seed: 11, classes: 3)
         var model = LinearDiscriminant(width: 3, classCount: 4)

@@ -32,7 +32,8 @@ public struct StatisticsHeadOptions: Sendable, Hashable {
     public var driftStrength = 0.01
     /// Random features of `ranpac`; nil for min(2000, 20·width).
     public var hidden: Int?
-    /// λ of `ridge` and `ranpac`; nil chooses it per task on a held-out fifth.
+    /// λ of `ridge` and `ranpac`, used as it is; nil chooses it per task on a held-out fifth: the largest one within one
+    /// standard error of the best (`RandomFeatureRidge.chosenLambda`), and at least ε₃₂·tr(HᵀH) of all tasks so far.
     public var lambda: Double?
     /// Shrinkage of `lda`, 0…1.
     public var shrinkage = 0.1
@@ -113,8 +114,9 @@ public struct StatisticsHead: Sendable {
         }
         try statistics.add(input, labels: labels)
         guard var model = ridge else { return }
-        if options.lambda == nil { lambda = try chosen(model, input, labels, task: task) }
         try model.add(input, labels: labels)
+        // The sums over all tasks need more than those of one task, on which λ was chosen.
+        if options.lambda == nil { lambda = max(try chosen(model, input, labels, task: task), model.smallestLambda) }
         ridge = model
     }
 

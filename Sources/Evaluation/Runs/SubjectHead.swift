@@ -155,6 +155,8 @@ struct HeadFitting {
             lambda = try model.chosenLambda(fit: rows(parts.train.samples), held: rows(parts.validation.samples))
         }
         try model.add(features, labels: samples.labels)
+        // λ was chosen on a part; all samples together need at least what their rounding asks for.
+        if head.lambda == nil { lambda = lambda.map { max($0, model.smallestLambda) } }
         return try model.head(lambda: lambda ?? 1)
     }
 }

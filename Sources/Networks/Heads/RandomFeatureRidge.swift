@@ -87,33 +87,60 @@ public struct RandomFeatureRidge: Sendable {
         return solution.transposed().inFloat
     }
 
-    /// λ from 10⁻⁸ … 10⁸ with the least squared error on the held-out part; solved on `fit` alone.
+    /// The smallest λ that means something: ε₃₂ · tr(HᵀH), with ε₃₂ = 2⁻²³.
+    ///
+    /// Features are rounded to float32, which changes HᵀH by about ε₃₂ of its size; the solution changes by that times the
+    /// condition number of HᵀH + λI, at most 1 + tr(HᵀH)/λ. Below the floor the weights fit the rounding.
+    public var smallestLambda: Double { Self.smallestLambda(gram) }
+
+    private static func smallestLambda(_ gram: Matrix<Double>) -> Double {
+        let trace = (0..<gram.rows).reduce(0.0) { $0 + gram[$1, $1] }
+        return Double(Float.ulpOfOne) * trace
+    }
+
+    /// The largest λ of 10⁻⁸ … 10⁸ whose squared error on the held-out part is that of the best within one standard error.
+    ///
+    /// The standard error is that of the mean difference to the best λ over held-out samples, pair by pair, so that equal
+    /// and nearly equal errors go to the larger λ. λ below `smallestLambda` of the fitted part are left out.
     ///
     /// - Parameters:
-    ///   - fit: features and labels to solve on (80 % of the task).
+    ///   - fit: features and labels to solve on (80 % of the task); nothing else is solved on.
     ///   - held: features and labels to judge on (20 %).
+    /// - Throws: `numeric.no_convergence` when no λ gives a solvable system.
     public func chosenLambda(
         fit: (features: Matrix<Float>, labels: [Int]), held: (features: Matrix<Float>, labels: [Int])
     ) throws -> Double {
         let (fitGram, fitCross) = try sums(expanded(fit.features), labels: fit.labels)
         let heldFeatures = expanded(held.features)
-        var best: (error: Double, lambda: Double)?
-        for lambda in (-8...8).map({ powerOfTen($0) }) {
+        let grid = (-8...8).map { powerOfTen($0) }
+        let sensible = grid.filter { $0 >= Self.smallestLambda(fitGram) }
+        var candidates: [(lambda: Double, errors: [Double])] = []
+        for lambda in sensible.isEmpty ? grid.suffix(1) : sensible[...] {
             guard let weight = try? Self.solved(fitGram, fitCross, lambda: lambda) else { continue }
             let scores = FeatureRows.products(heldFeatures, weight)
-            var error = 0.0
-            for (row, label) in held.labels.enumerated() {
-                for column in 0..<classCount {
-                    let difference = Double(scores[row, column]) - (column == label ? 1 : 0)
-                    error += difference * difference
-                }
-            }
-            if best.map({ error < $0.error }) ?? true { best = (error, lambda) }
+            candidates.append((lambda, squaredErrors(scores, labels: held.labels)))
         }
-        guard let best else {
+        func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(max(1, values.count)) }
+        guard let best = candidates.min(by: { mean($0.errors) < mean($1.errors) }) else {
             throw Failure(.numericNoConvergence, "no λ gives a solvable system", place: "ridge head")
         }
-        return best.lambda
+        let equal = candidates.last { candidate in
+            let more = zip(candidate.errors, best.errors).map { $0 - $1 }
+            let centre = mean(more)
+            let variance = more.reduce(0) { $0 + ($1 - centre) * ($1 - centre) } / Double(max(1, more.count - 1))
+            return centre <= (variance / Double(more.count)).squareRoot()
+        }
+        return (equal ?? best).lambda
+    }
+
+    /// By sample: the sum over classes of the squared distance to the one-hot target.
+    private func squaredErrors(_ scores: Matrix<Float>, labels: [Int]) -> [Double] {
+        labels.enumerated().map { row, label in
+            (0..<classCount).reduce(0) { sum, column in
+                let difference = Double(scores[row, column]) - (column == label ? 1 : 0)
+                return sum + difference * difference
+            }
+        }
     }
 
     private func powerOfTen(_ exponent: Int) -> Double {
