@@ -7,7 +7,7 @@ struct RecipeCommand: ParsableCommand, Documented {
         commandName: "recipe", abstract: "Check, show and convert recipes; list the merge methods.",
         subcommands: [
             RecipeValidate.self, RecipeMethods.self, RecipeShow.self, RecipeLock.self, RecipeImportCommand.self,
-            RecipeSearchCommand.self, RecipeSchemaCommand.self,
+            RecipeSearchCommand.self, RecipeLearnCommand.self, RecipeSchemaCommand.self,
         ])
     static let examples = ["lorabank recipe methods tsv_m", "lorabank recipe validate recipes/merge/ties.yaml"]
 }
