@@ -83,7 +83,7 @@ func checkArguments(_ info: Int32, _ routine: String) throws {
 }
 
 /// - Throws: `merge.non_finite` with the position of the first NaN or infinity.
-func requireFinite<S: BLASScalar>(_ matrix: Matrix<S>, place: String) throws {
+public func requireFinite<S: BLASScalar>(_ matrix: Matrix<S>, place: String) throws {
     guard let index = matrix.elements.withUnsafeBufferPointer({ S.firstNonFinite($0) }) else { return }
     let position = matrix.columns == 0 ? (0, 0) : (index / matrix.columns, index % matrix.columns)
     throw Failure(

@@ -62,9 +62,25 @@ struct TallBasis: Sendable {
 
     /// Turns the basis into the left singular vectors of S: Q·U with R = U·Σ·Vᵀ, and R into Σ·Vᵀ.
     mutating func becomeSingular(place: String) throws {
-        let svd = try thinSVD(r, place: place)
+        let svd = try singularByGram(place: place) ?? thinSVD(r, place: place)
         rotation = svd.u
         r = svd.vt.scalingRows(by: svd.sigma)
+    }
+
+    /// The SVD of R from the eigenvalues of RᵀR, for half the time: nil where these lose more than they save.
+    private func singularByGram(place: String) throws -> ThinSVD<Double>? {
+        guard size == r.columns else { return nil }
+        let eigen = try symmetricEigen(symmetricProduct(r, transposed: true), place: place)
+        guard let largest = eigen.values.last, eigen.values[0] > TallBasis.gramThreshold * largest else { return nil }
+        let sigma = eigen.values.reversed().map { $0.squareRoot() }
+        var v = Matrix<Double>(rows: size, columns: size)
+        for i in 0..<size {
+            for j in 0..<size { v[i, j] = eigen.vectors[i, size - 1 - j] }
+        }
+        var svd = ThinSVD(
+            u: try multiply(r, v).scalingColumns(by: sigma.map { 1 / $0 }), sigma: sigma, vt: v.transposed())
+        svd.fixSigns()
+        return svd
     }
 
     /// Q·M for a b×q matrix, ready to be written out.

@@ -169,7 +169,8 @@ struct CheckpointRun {
         case .slices(let axis, let rule):
             return try TensorSlices(task: task, axis: axis, zeroNonFinite: plan.zeroNonFinite)
                 .run(rule, to: output, index: index)
-        case .spectral(let rule): return try merging.spectral(task, rule, to: output, index: index)
+        case .spectral(let rule):
+            return try merging.spectral(task, { try rule($0, $1).matrix() }, to: output, index: index)
         case .spectralTogether(let rule, _):
             return try merging.spectral(task, { try rule($0, $1).core }, to: output, index: index)
         case .coordinates(let frame, let rule):

@@ -49,7 +49,7 @@ public struct MatrixMerge: Sendable {
         switch try method.rule(context) {
         case .combination(let rule): return try CoreSpace(dense: updates).sum(try rule(context))
         case .gram(let rule): return try CoreSpace(dense: updates).sum(try rule(context, Self.gram(updates)))
-        case .spectral(let rule): return try rule(context, CoreSpace(dense: updates))
+        case .spectral(let rule): return try rule(context, CoreSpace(dense: updates)).matrix()
         case .elements(let rule): return try rule(context).applied(to: updates.map(\.inFloat)).inDouble
         case .slices, .spectralTogether, .coordinates, .factors:
             throw Failure(

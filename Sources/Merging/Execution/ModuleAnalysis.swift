@@ -42,7 +42,7 @@ struct ModuleAnalysis: Sendable {
             merged = try computing(task) {
                 let joint = try JointCore(factors, place: task.name)
                 let result = try rule(task.context, CoreSpace(joint))
-                var merged = try project(result.core, joint, task)
+                var merged = try project(MergedCore(result.core), joint, task)
                 merged.quantities = result.quantities
                 return merged
             }
@@ -99,7 +99,7 @@ struct ModuleAnalysis: Sendable {
         _ task: ModuleTask, _ coefficients: [Double], _ gram: FactorGram
     ) throws -> MergedModule {
         let joint = try JointCore(gram, place: task.name)
-        var merged = try project(try joint.sum(weights: coefficients), joint, task)
+        var merged = try project(MergedCore(try joint.sum(weights: coefficients)), joint, task)
         merged.biasCoefficients = coefficients
         return merged
     }
@@ -139,12 +139,13 @@ struct ModuleAnalysis: Sendable {
     ///   - first: updates of the joint core before the operands.
     ///   - isStored: the joint core is not made of the stored factors, so the result is kept itself.
     func project(
-        _ core: Matrix<Double>, _ joint: JointCore, _ task: ModuleTask, operandsFrom first: Int = 0,
+        _ core: MergedCore, _ joint: JointCore, _ task: ModuleTask, operandsFrom first: Int = 0,
         isStored: Bool = false
     ) throws -> MergedModule {
         let space = CoreSpace(joint, skipping: first)
-        let core = try task.post.reduce(core) { try $1.apply(space, $0) }
-        let svd = try thinSVD(core, place: task.name)
+        let final =
+            task.post.isEmpty ? core : MergedCore(try task.post.reduce(core.matrix()) { try $1.apply(space, $0) })
+        let svd = try final.svd(place: task.name)
         let choice = rankRule(task).choose(svd.sigma)
         guard choice.rank > 0 else { return zero(task) }
         remark(choice, task)

@@ -45,7 +45,7 @@ extension MergeMethod {
             ],
             cost: "O(R²(m+n)) per module and one decomposition per adapter, R = total rank"),
         .spectral { context, space in
-            guard space.count > 0 else { return space.zero }
+            guard space.count > 0 else { return MergedCore(space.zero) }
             let (share, scale) = (try context.number("rank_share"), try context.number("scale"))
             let mean = try space.sum(context.weights.map { $0 / Double(space.count) })
             var sum = mean
@@ -56,6 +56,6 @@ extension MergeMethod {
                 let kept = Int((share * Double(svd.sigma.count) - 1e-9).rounded(.up))
                 sum = sum.adding(try svd.truncated(to: kept).product().scaled(by: scale))
             }
-            return sum.scaled(by: try context.number("lambda"))
+            return MergedCore(sum.scaled(by: try context.number("lambda")))
         })
 }

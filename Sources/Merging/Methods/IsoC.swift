@@ -15,8 +15,9 @@ extension MergeMethod {
             exactness: .spectral, source: "Iso-C, arXiv 2502.04959; danielm1405/iso-merging",
             parameters: [.weight, .lambda(), .isotropy, .meanOver], cost: "O(R²(m+n)) per module, R = total rank"),
         .spectral { context, space in
-            let sum = try space.sum(context.weights)
-            return try context.isotropic(sum).scaled(by: context.number("lambda"))
+            let flat = try context.isotropicSpectrum(try space.sum(context.weights))
+            let lambda = try context.number("lambda")
+            return MergedCore(u: flat.u, values: flat.sigma.map { lambda * $0 }, vt: flat.vt)
         })
 }
 
@@ -49,12 +50,16 @@ enum SpectrumMean: String, CaseIterable {
 
 extension MethodContext {
     /// U ((1−β) Σ + β σ̄ I) Vᵀ on the support of a core.
-    func isotropic(_ core: Matrix<Double>) throws -> Matrix<Double> {
+    func isotropic(_ core: Matrix<Double>) throws -> Matrix<Double> { try isotropicSpectrum(core).product() }
+
+    /// The same in parts; the vectors stay those of the core in the order of its singular values.
+    func isotropicSpectrum(_ core: Matrix<Double>) throws -> ThinSVD<Double> {
         let beta = try number("beta")
-        let svd = try supportSVD(core, place: module)
-        guard !svd.sigma.isEmpty else { return core }
+        var svd = try supportSVD(core, place: module)
+        guard !svd.sigma.isEmpty else { return svd }
         let divisor = try word("mean_over", as: SpectrumMean.self) == .rank ? svd.sigma.count : smallSide
         let mean = svd.sigma.reduce(0, +) / Double(divisor)
-        return try multiply(svd.u.scalingColumns(by: svd.sigma.map { (1 - beta) * $0 + beta * mean }), svd.vt)
+        svd.sigma = svd.sigma.map { (1 - beta) * $0 + beta * mean }
+        return svd
     }
 }

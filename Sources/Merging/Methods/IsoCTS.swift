@@ -33,25 +33,20 @@ extension MergeMethod {
             let common = try supportSVD(try space.sum(context.weights), place: context.module)
             let budget = try DirectionBudget(context, rank: common.sigma.count, adapters: space.count)
             let kept = common.truncated(to: budget.common)
-            var parts: [ThinSVD<Double>] = []
+            var parts = [kept]
             for i in 0..<space.count where budget.perAdapter > 0 {
-                let core = try space.core(i).scaled(by: context.weights[i])
-                let inside = try multiply(kept.u, try multiply(kept.u, core, transposeA: true))
-                // Relative to the adapter itself: rounding of a vanishing residual has no directions.
-                let floor = RankTolerance.fromFiles * core.frobeniusNorm
-                let outside = try supportSVD(core.adding(inside.scaled(by: -1)), absolute: floor, place: context.module)
+                let outside = try space.svd(i, scale: context.weights[i], outside: kept.u, place: context.module)
                 parts.append(outside.truncated(to: budget.perAdapter))
             }
-            parts.append(kept)
             let sigma = parts.flatMap(\.sigma)
-            guard !sigma.isEmpty else { return space.zero }
+            guard !sigma.isEmpty else { return MergedCore(space.zero) }
             let scale = try context.number("lambda") * sigma.reduce(0, +) / Double(sigma.count)
             let tolerance = try context.number("tol.polar")
-            let left = try polarFactor(
-                Matrix.sideBySide(parts.map(\.u)), tolerance: tolerance, place: context.module)
-            let right = try polarFactor(
-                Matrix.sideBySide(parts.map { $0.vt.transposed() }), tolerance: tolerance, place: context.module)
-            return try multiply(left, right, transposeB: true, alpha: scale)
+            let (u, v) = (Matrix.sideBySide(parts.map(\.u)), Matrix.sideBySide(parts.map { $0.vt.transposed() }))
+            return try MergedCore(
+                left: PolarFactor(u, tolerance: tolerance, place: context.module),
+                values: [Double](repeating: scale, count: sigma.count),
+                right: PolarFactor(v, tolerance: tolerance, place: context.module))
         })
 }
 

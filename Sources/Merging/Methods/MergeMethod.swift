@@ -35,7 +35,7 @@ public enum MergeRule: Sendable {
     /// G: the coefficients c_i from the T×T Gram matrix G_ij = ⟨Δ_i, Δ_j⟩ (1.2).
     case gram(@Sendable (MethodContext, Matrix<Double>) throws -> [Double])
     /// S: the merged core M (b×a) from the cores C_i, so that Δ* = Q_B M Q_Aᵀ (1.1).
-    case spectral(@Sendable (MethodContext, CoreSpace) throws -> Matrix<Double>)
+    case spectral(@Sendable (MethodContext, CoreSpace) throws -> MergedCore)
     /// G: one coefficient per operand and row (column) from the inner products of the rows (columns) of the Δ_i:
     /// Δ*[k, :] = Σ c_i[k] Δ_i[k, :]. The matrix given has ⟨row k of Δ_i, row k of Δ_j⟩ at (k, i·T + j); the one to
     /// return has c_i[k] at (k, i).

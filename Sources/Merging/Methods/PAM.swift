@@ -40,7 +40,7 @@ extension MergeMethod {
         choosing: { context in
             let pam = try PAM(context)
             switch pam.space {
-            case .direction: return .spectral { _, space in try pam.mergeCores(space) }
+            case .direction: return .spectral { _, space in MergedCore(try pam.mergeCores(space)) }
             case .delta: return .elements { _ in pam.elementRule() }
             case .factor:
                 return .factors(

@@ -20,7 +20,7 @@ extension MergeMethod {
             ],
             maximumAdapters: 1, cost: "O(r²(m+n)) per module"),
         .spectral { context, space in
-            guard space.count > 0 else { return space.zero }
+            guard space.count > 0 else { return MergedCore(space.zero) }
             let factor = try context.number("lambda") * context.weights[0]
             let svd = try space.svd(0)
             let share = try context.number("keep")
@@ -31,6 +31,7 @@ extension MergeMethod {
                 let lost = svd.sigma.dropFirst(kept).reduce(0) { $0 + $1 * $1 }
                 context.remarks.add("\(kept) of \(svd.sigma.count) triples kept, error \(lost.squareRoot())")
             }
-            return try svd.truncated(to: kept).product().scaled(by: factor)
+            let part = svd.truncated(to: kept)
+            return MergedCore(u: part.u, values: part.sigma.map { factor * $0 }, vt: part.vt)
         })
 }

@@ -35,10 +35,10 @@ extension MergeMethod {
             let u = Matrix.sideBySide(parts.map(\.u))
             let v = Matrix.sideBySide(parts.map { $0.vt.transposed() })
             let sigma = zip(parts, context.weights).flatMap { part, weight in part.sigma.map { lambda * weight * $0 } }
-            guard !sigma.isEmpty else { return space.zero }
-            let left = try polarFactor(u, tolerance: tolerance, place: context.module)
-            let right = try polarFactor(v, tolerance: tolerance, place: context.module)
-            return try multiply(left.scalingColumns(by: sigma), right, transposeB: true)
+            guard !sigma.isEmpty else { return MergedCore(space.zero) }
+            return try MergedCore(
+                left: PolarFactor(u, tolerance: tolerance, place: context.module), values: sigma,
+                right: PolarFactor(v, tolerance: tolerance, place: context.module))
         })
 
     /// k_i for the singular values of one adapter's support.

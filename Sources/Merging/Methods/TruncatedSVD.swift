@@ -15,6 +15,6 @@ extension MergeMethod {
                     summary: "limit the factor entries to this quantile of their values; changes the update"),
             ],
             dropsZeroWeight: false, defaultRank: .max, cost: "O(R²(m+n)) per module, R = total rank"),
-        .spectral { context, space in try space.sum(try context.weightedSum()) },
+        .spectral { context, space in MergedCore(try space.sum(try context.weightedSum())) },
         output: { context in OutputPreference(clampQuantile: context.value("clamp")?.number) })
 }

@@ -31,7 +31,7 @@ extension MergeMethod {
         .spectral { context, space in
             let cores = try (0..<space.count).map { try space.core($0).scaled(by: context.weights[$0]) }
             let used = cores.filter { $0.frobeniusNorm > 0 }
-            guard !used.isEmpty else { return space.zero }
+            guard !used.isEmpty else { return MergedCore(space.zero) }
             let problem = try Interference(used)
             let result =
                 switch try context.word("solver", as: Solver.self) {
@@ -41,7 +41,7 @@ extension MergeMethod {
                         from: used.dropFirst().reduce(used[0]) { $0.adding($1) },
                         steps: Int(context.number("iterations")), rate: context.number("learning_rate"))
                 }
-            return result.scaled(by: try context.number("lambda"))
+            return MergedCore(result.scaled(by: try context.number("lambda")))
         })
 
     private enum Solver: String, CaseIterable { case closed, adam }

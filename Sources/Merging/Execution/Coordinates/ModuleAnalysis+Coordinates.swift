@@ -45,12 +45,11 @@ extension ModuleAnalysis {
         _ task: ModuleTask, _ stack: FactorStack, _ frame: CoordinateFrame, _ rule: ElementRule,
         _ prepared: Preparation
     ) throws -> MergedModule {
+        if frame == .core { return try mergeCore(task, stack, rule, prepared) }
         let alignment = try prepared.alignment ?? align(task, frame)
         guard alignment.rows > 0, alignment.columns > 0 else { return zero(task) }
         let work = alignedWork(task, rule, alignment)
-        let alone = Workers(threads: 1, isCancelled: workers.isCancelled)
-        let state = try prepared.state ?? ElementStatistics(works: [work], workers: alone).collect()[0]
-        guard frame != .core else { return try mergeCore(task, stack, work, state) }
+        let state = try prepared.state ?? statistics(work)
         guard rankRule(task).rule == .keep, task.post.isEmpty, task.output.clampQuantile == nil else {
             return try compressAligned(task, stack, alignment, work, state)
         }
@@ -65,17 +64,26 @@ extension ModuleAnalysis {
         return merged
     }
 
+    /// The joint core serves the way into the coordinates and back.
     private func mergeCore(
-        _ task: ModuleTask, _ stack: FactorStack, _ work: ElementWork, _ state: ElementState
+        _ task: ModuleTask, _ stack: FactorStack, _ rule: ElementRule, _ prepared: Preparation
     ) throws -> MergedModule {
-        let result = try work.rule.dense(try work.load(), state)
         let factors = try stack.lowRankFactors()
-        var merged = try computing(task) {
+        return try computing(task) {
             let joint = try JointCore(factors, basis: .singular, place: task.name)
-            return try project(result.matrix.inDouble, joint, task)
+            let alignment = try prepared.alignment ?? .core(joint)
+            guard alignment.rows > 0, alignment.columns > 0 else { return zero(task) }
+            let work = alignedWork(task, rule, alignment)
+            let result = try rule.dense(try work.load(), try prepared.state ?? statistics(work))
+            var merged = try project(MergedCore(result.matrix.inDouble), joint, task)
+            merged.trimmedShare = result.state.trimmedShare
+            return merged
         }
-        merged.trimmedShare = result.state.trimmedShare
-        return merged
+    }
+
+    private func statistics(_ work: ElementWork) throws -> ElementState {
+        let alone = Workers(threads: 1, isCancelled: workers.isCancelled)
+        return try ElementStatistics(works: [work], workers: alone).collect()[0]
     }
 
     /// A smaller rank or a post-step: the joint core of the result, and of the operands where a step looks at them.
@@ -87,7 +95,8 @@ extension ModuleAnalysis {
         let operands = task.post.isEmpty ? [] : try stack.lowRankFactors()
         var merged = try computing(task) {
             let joint = try JointCore([LowRankFactors(b: pair.b, a: pair.a)] + operands, place: task.name)
-            return try project(try joint.core(0), joint, task, operandsFrom: 1, isStored: true)
+            return try project(
+                MergedCore(joint.core(0)), joint, task, operandsFrom: 1, isStored: true)
         }
         merged.trimmedShare = result.state.trimmedShare
         return merged

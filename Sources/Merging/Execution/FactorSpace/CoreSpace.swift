@@ -74,6 +74,30 @@ public struct CoreSpace: Sendable {
         }
     }
 
+    /// The singular triples of (I − P·Pᵀ)·scale·C_i for a b×k matrix P with orthonormal columns.
+    ///
+    /// They count above `tolerance` times the norm of the update itself: what rounding leaves of a vanishing residual
+    /// has no directions.
+    func svd(
+        _ i: Int, scale: Double, outside p: Matrix<Double>, tolerance: Double = RankTolerance.fromFiles, place: String
+    ) throws -> ThinSVD<Double> {
+        let whole = try svd(i)
+        let values = whole.sigma.map { $0 * scale }
+        guard !values.isEmpty else { return whole }
+        var residual = whole.u.scalingColumns(by: values)
+        // Twice, since what is left may be small against what is taken away.
+        for _ in 0..<2 {
+            residual = residual.adding(
+                try multiply(p, try multiply(p, residual, transposeA: true)).scaled(by: -1))
+        }
+        let factored = try thinQR(residual, place: place)
+        let norm = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        let small = try supportSVD(
+            factored.r, relative: tolerance, absolute: tolerance * norm, place: place)
+        return try ThinSVD(
+            u: multiply(factored.q, small.u), sigma: small.sigma, vt: multiply(small.vt, whole.vt))
+    }
+
     /// The b×a matrix of zeros.
     public var zero: Matrix<Double> { Matrix(rows: rows, columns: columns) }
 }

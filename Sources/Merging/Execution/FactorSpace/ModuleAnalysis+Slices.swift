@@ -19,7 +19,7 @@ extension ModuleAnalysis {
                 let joint = try JointCore(scaled + operands, place: task.name)
                 let weights = scaled.map { _ in 1.0 } + operands.map { _ in 0.0 }
                 return try project(
-                    try joint.sum(weights: weights), joint, task, operandsFrom: scaled.count, isStored: true)
+                    MergedCore(joint.sum(weights: weights)), joint, task, operandsFrom: scaled.count, isStored: true)
             }
         }
         guard task.totalRank > 0 else { return zero(task) }

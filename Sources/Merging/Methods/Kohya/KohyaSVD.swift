@@ -15,7 +15,7 @@ extension MergeMethod {
                     summary: "limit the factor entries to this quantile of their values"),
             ],
             dropsZeroWeight: false, defaultRank: .max, cost: "O(R²(m+n)) per module, R = total rank"),
-        .spectral { context, space in try space.sum(context.weights) },
+        .spectral { context, space in MergedCore(try space.sum(context.weights)) },
         output: { context in
             OutputPreference(
                 rank: context.value("new_rank")?.number.map { .fixed(Int($0)) }, split: .b,

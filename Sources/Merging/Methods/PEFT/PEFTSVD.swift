@@ -3,5 +3,5 @@ extension MergeMethod {
     static let peftSVD = MergeMethod.peft(
         id: "svd", title: "PEFT svd", summary: "The truncated SVD of the weighted sum of the updates.",
         exactness: .spectral, parameters: [.svdRank, .svdClamp], cost: "O(R²(m+n)) per module, R = total rank",
-        rule: .spectral { context, space in try space.sum(context.denseWeights) }, output: peftSVDOutput)
+        rule: .spectral { context, space in MergedCore(try space.sum(context.denseWeights)) }, output: peftSVDOutput)
 }
