@@ -1,4 +1,5 @@
 import Adapters
+import Digests
 import Foundation
 import Tensors
 import Testing
@@ -127,6 +128,18 @@ import WeightFiles
         let change = scene.tuned - scene.base
         let wanted = 0.5 * change + 0.5 * plain.modules[0].delta
         #expect((found - wanted).norm <= 0.5 * 0.1 * change.norm + 1e-5 * wanted.norm)
+    }
+
+    @Test func `the provenance names the base and its content`() throws {
+        let scene = try Self.scene(isTransposed: false)
+        defer { try? FileManager.default.removeItem(atPath: scene.folder) }
+        let recipe = "base_model: ./base.safetensors\nmodels: [dora]\nmerge_method: cat"
+        let plan = try RecipePlanner(library: TestLibrary(named: [try scene.named()]))
+            .plan(try RecipeReader().read(text: recipe, folder: scene.folder)).withCheckpointDigests(threads: 1)
+        let record = try MergeOutcome.of(converted: plan.stages[0]).record
+        let base = try #require(Provenance(plan: plan, records: [record], program: "test").stages[0].base)
+        let bytes = try #require(FileManager.default.contents(atPath: scene.folder + "/base.safetensors"))
+        #expect(base.files == ["base.safetensors": SHA256Digest.of(Array(bytes))])
     }
 
     @Test func `a base without the module is refused`() throws {

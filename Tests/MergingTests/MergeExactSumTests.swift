@@ -93,9 +93,23 @@ import Testing
         trial.rank = .fixed(4)
         let free = try trial.run()
         trial.parameters["clamp"] = .number(0.9)
-        let clamped = try trial.run()
+        try expectClamped(try trial.run(), free, quantile: 0.9)
+    }
+
+    @Test func `kohya's svd puts the singular values into B and clamps at 0_99`() throws {
+        let adapters = TestAdapter.set(rows: 60, columns: 50, ranks: [3, 2], seed: 9)
+        var trial = MergeTrial("svd", adapters, weights: [0.5, 1.5])
+        trial.rank = .max
+        trial.split = .b
+        let free = try trial.run()
+        trial.compatibility = .kohya
+        (trial.rank, trial.split) = (nil, nil)
+        try expectClamped(try trial.run(), free, quantile: 0.99)
+    }
+
+    private func expectClamped(_ clamped: MergeOutcome, _ free: MergeOutcome, quantile: Double) throws {
         let entries = try (free.a().values + free.b().values).sorted()
-        let position = 0.9 * Double(entries.count - 1)
+        let position = quantile * Double(entries.count - 1)
         let low = Int(position)
         let limit = entries[low] + (position - Double(low)) * (entries[low + 1] - entries[low])
         func clamp(_ matrix: Dense) -> Dense {
@@ -103,5 +117,6 @@ import Testing
         }
         #expect(try clamped.a().distance(to: clamp(free.a())) < 1e-6)
         #expect(try clamped.b().distance(to: clamp(free.b())) < 1e-6)
+        #expect(entries.contains { $0 > limit })
     }
 }

@@ -2,14 +2,14 @@ import Digests
 import WeightFiles
 
 extension RecipePlan {
-    /// The plan with the SHA-256 of every file of full weights that takes part, for the provenance. Reads all of them
+    /// The plan with the SHA-256 of every file of full weights that takes part (operands, bases), for the provenance. Reads all of them
     /// once, several files at a time.
     public func withCheckpointDigests(threads: Int) throws -> RecipePlan {
         var files: [String: MappedBytes] = [:]
         for stage in stages {
-            guard let checkpoint = stage.checkpoint else { continue }
-            for weights in ([checkpoint.base].compactMap { $0 } + checkpoint.operands.values).map(\.weights) {
-                for file in weights.files { files[file.content.path] = file.content }
+            let operands = stage.checkpoint.map { Array($0.operands.values) } ?? []
+            for weights in ([stage.checkpoint?.base, stage.decompositionBase].compactMap { $0 } + operands) {
+                for file in weights.weights.files { files[file.content.path] = file.content }
             }
         }
         guard !files.isEmpty else { return self }
@@ -26,6 +26,7 @@ extension RecipePlan {
         }
         var copy = self
         for index in copy.stages.indices {
+            copy.stages[index].decompositionDigests = copy.stages[index].decompositionBase.map(named) ?? [:]
             guard let checkpoint = copy.stages[index].checkpoint else { continue }
             for (operand, weights) in checkpoint.operands {
                 copy.stages[index].operands[operand].adapter.fileDigests = named(weights)

@@ -1,4 +1,5 @@
 import Adapters
+import Digests
 
 /// Which program's numbers a stage reproduces; `none` is the native mode (merge-methods 6).
 public enum Compatibility: String, Sendable, CaseIterable {
@@ -166,6 +167,8 @@ public struct StagePlan: Sendable {
     public var checkpoint: CheckpointPlan?
     /// The weights with which DoRA updates are converted before they are merged into an adapter.
     public var decompositionBase: Checkpoint?
+    /// SHA-256 of its files by name, for the provenance; empty until they are computed.
+    public var decompositionDigests: [String: SHA256Digest] = [:]
 
     public init(
         name: String, compatibility: Compatibility, operands: [NamedAdapter], modules: [ModulePlan],

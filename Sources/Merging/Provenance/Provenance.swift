@@ -24,7 +24,7 @@ public struct Provenance: Sendable {
         public var compatibility: Compatibility
         public var seed: UInt64?
         public var inputs: [Input]
-        /// The base that updates were added to; nil for a merge of adapters.
+        /// The base that updates were added to, or that DoRA updates were formed with; nil for other merges.
         public var base: Input?
         /// Values of the methods' parameters that the recipe leaves to the program, by method.
         public var defaults: [String: [String: ParameterValue]]
@@ -75,10 +75,10 @@ public struct Provenance: Sendable {
     }
 
     private static func base(_ stage: StagePlan) -> Input? {
-        stage.checkpoint?.base.map { base in
+        (stage.checkpoint?.base ?? stage.decompositionBase).map { base in
             Input(
                 name: base.name, version: nil, object: nil, reference: stage.baseModel ?? base.path,
-                files: stage.checkpoint?.baseDigests ?? [:])
+                files: stage.checkpoint?.baseDigests ?? stage.decompositionDigests)
         }
     }
 
