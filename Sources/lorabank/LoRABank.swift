@@ -7,7 +7,6 @@
 import ArgumentParser
 import CVector
 import LinearAlgebra
-import Tensors
 
 @main
 enum Launch {
@@ -20,7 +19,6 @@ enum Launch {
             Program.end(10)
         }
         BLASKernels.adoptBest()
-        FreedMemory.keep()
         Program.run(Array(CommandLine.arguments.dropFirst()))
     }
 }

@@ -17,10 +17,6 @@ typedef uint64_t u64x8 __attribute__((ext_vector_type(8)));
 /// True when the CPU has everything that code compiled for x86-64-v3 uses (AVX2, FMA, F16C, BMI2 …).
 bool cvector_cpu_supports_v3(void);
 
-/// Sizes in bytes from which on the allocator maps a buffer of its own, and of free memory at the end of the heap from
-/// which on it goes back to the kernel (glibc's mallopt).
-void cvector_keep_freed_memory(int mmap_threshold, int trim_threshold);
-
 /// The larger of each pair of unsigned lanes.
 CVECTOR_INLINE u32x8 vec_max_u32x8(u32x8 a, u32x8 b) { return __builtin_elementwise_max(a, b); }
 /// The same numbers in double precision.

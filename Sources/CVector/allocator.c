@@ -1,8 +1,0 @@
-#include "CVector.h"
-
-#include <malloc.h>
-
-void cvector_keep_freed_memory(int mmap_threshold, int trim_threshold) {
-    mallopt(M_MMAP_THRESHOLD, mmap_threshold);
-    mallopt(M_TRIM_THRESHOLD, trim_threshold);
-}
