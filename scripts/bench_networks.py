@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures the networks beside PyTorch (float32) in one run and prints a table with ratios.
+"""Measures the networks beside PyTorch (float32, or bfloat16 where a case says so) in one run and prints a table with ratios.
 
 usage: bench_networks.py LORABANK_BENCH [--pairs N] [--threads N] [--case NAME]... [--json FILE]
 
@@ -15,8 +15,17 @@ import statistics
 import subprocess
 import sys
 
-CASES = ["minilm_forward", "small_vit_forward", "small_vit_step", "vit_b16_forward", "vit_b16_step"]
-RUNS = {"minilm_forward": 4, "small_vit_forward": 10, "small_vit_step": 4, "vit_b16_forward": 1, "vit_b16_step": 1}
+RUNS = {
+    "minilm_forward": 4,
+    "small_vit_forward": 10,
+    "small_vit_step": 4,
+    "vit_b16_forward": 1,
+    "vit_b16_step": 1,
+    "minilm_forward_bf16": 4,
+    "small_vit_forward_bf16": 10,
+    "vit_b16_forward_bf16": 1,
+}
+CASES = list(RUNS)
 
 
 def torch_side(case, threads):
@@ -96,6 +105,9 @@ def torch_side(case, threads):
     else:
         batch, model, data = 8, ViT(224, 16, 3, 768, 12, 12), torch.randn(8, 3, 224, 224)
     model.requires_grad_(False)
+    if case.endswith("bf16"):
+        model = model.bfloat16()
+        data = data.bfloat16() if data.is_floating_point() else data
     if case.endswith("step"):
         for block in model.blocks:
             block.qkv, block.o = LoRA(block.qkv, 8), LoRA(block.o, 8)

@@ -1,15 +1,4 @@
-#include "PackedProduct.h"
-#include <stddef.h>
-
-typedef float f32x16 __attribute__((ext_vector_type(16)));
-typedef float f32x16_unaligned __attribute__((ext_vector_type(16), aligned(4)));
-typedef float f32x8_unaligned __attribute__((ext_vector_type(8), aligned(4)));
-typedef float f32x4_unaligned __attribute__((ext_vector_type(4), aligned(4)));
-typedef float f32x2_unaligned __attribute__((ext_vector_type(2), aligned(4)));
-typedef float f32x1_unaligned;
-
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("clang loop unroll(full)")
+#include "panels.h"
 
 long cvector_packed_count(long out, long in) { return (out + CVECTOR_PANEL - 1) / CVECTOR_PANEL * CVECTOR_PANEL * in; }
 
@@ -33,33 +22,6 @@ void cvector_pack(long out, long in, const float *w, long stride_out, long strid
                     packed[CVECTOR_PANEL * i + c] = alpha * from[c * stride_out + i * stride_in];
         }
     }
-}
-
-// Adds `count` lanes (1, 2, 4, 8 or 16) of bias and old values to `lanes` and stores them.
-#define STORE(type) \
-    { \
-        type value = *(const type *)lanes; \
-        if (bias) value += *(const type *)bias; \
-        if (accumulate) value += *(const type *)y; \
-        *(type *)y = value; \
-    }
-#define STORE_PART(type, count) \
-    if (width & count) { \
-        STORE(type) \
-        lanes += count, y += count; \
-        if (bias) bias += count; \
-    }
-
-// Adds bias and old values where wanted and stores the first `width` columns of a sum.
-INLINE void store(const float *lanes, const float *bias, float *y, long width, int accumulate) {
-    if (width >= CVECTOR_PANEL) {
-        STORE(f32x16_unaligned)
-        return;
-    }
-    STORE_PART(f32x8_unaligned, 8)
-    STORE_PART(f32x4_unaligned, 4)
-    STORE_PART(f32x2_unaligned, 2)
-    STORE_PART(f32x1_unaligned, 1)
 }
 
 // `height` rows times `panels` panels; both are constants after inlining, so that the sums stay in registers.

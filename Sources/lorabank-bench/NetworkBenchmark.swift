@@ -55,7 +55,8 @@ struct NetworkBenchmark {
         }
         let report = JSONValue.object([
             .init("blas_core", .string(BLASThreads.coreName)), .init("threads", .number(String(threads))),
-            .init("vector_bits", .number(String(PackedProduct.vectorBits))), .init("cases", .array(results)),
+            .init("vector_bits", .number(String(PackedProduct.vectorBits))),
+            .init("bf16_kernel", .string(BFloat16Product.Kernel.best.rawValue)), .init("cases", .array(results)),
         ])
         print(report.text(.indented(2)))
     }
@@ -81,6 +82,7 @@ struct NetworkBenchmark {
             .init("seconds", number(readings.map(\.seconds))),
             .init("cpu_seconds", number(readings.map(\.cpuSeconds))),
             .init("peak_rss_bytes", .number(String(readings.map(\.peakBytes).max() ?? 0))),
+            .init("activation_bytes", .number(String(subject.activationBytes()))),
         ])
     }
 }

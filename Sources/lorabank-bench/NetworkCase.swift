@@ -9,11 +9,14 @@ struct NetworkCase {
     let name: String
     /// Images or sentences of one run.
     let samples: Int
+    /// Bytes of activations that backward read, the most of one block of samples; 0 without backward.
+    var activationBytes: () -> Int = { 0 }
     let run: () throws -> Void
 
     static let names = [
         "minilm_forward", "minilm_adapter", "minilm_top2", "minilm_top2_separate", "small_vit_forward",
-        "small_vit_step", "vit_b16_forward", "vit_b16_step",
+        "small_vit_step", "vit_b16_forward", "vit_b16_step", "vit_b16_step_checkpointing", "minilm_forward_bf16",
+        "small_vit_forward_bf16", "vit_b16_forward_bf16",
     ]
 
     static func make(_ name: String, threads: Int) throws -> NetworkCase {
@@ -27,6 +30,14 @@ struct NetworkCase {
         case "small_vit_step": try NetworkForms.smallViT.step(name, batch: 64, threads: threads)
         case "vit_b16_forward": try NetworkForms.baseViT.forward(name, batch: 8, threads: threads)
         case "vit_b16_step": try NetworkForms.baseViT.step(name, batch: 8, threads: threads)
+        case "vit_b16_step_checkpointing":
+            try NetworkForms.baseViT.step(name, batch: 8, threads: threads, checkpoints: true)
+        case "minilm_forward_bf16":
+            try NetworkForms.minilm.forward(name, batch: 32, threads: threads, precision: .bfloat16)
+        case "small_vit_forward_bf16":
+            try NetworkForms.smallViT.forward(name, batch: 64, threads: threads, precision: .bfloat16)
+        case "vit_b16_forward_bf16":
+            try NetworkForms.baseViT.forward(name, batch: 8, threads: threads, precision: .bfloat16)
         default:
             throw Failure(
                 .usageBadArgument, "unknown case '\(name)'", hint: "cases: " + names.joined(separator: ", "))
@@ -65,7 +76,7 @@ struct NetworkForms {
             ].map { ($0.0, .number(String($0.1))) }, pooling: .mean, length: 32, adapted: [.q, .k, .v, .o])
 
     /// The network with normal weights of deviation 0.02 and norms of weight 1.
-    func backbone() throws -> Backbone<Float> {
+    func backbone(_ precision: Precision = .float32) throws -> Backbone<Float> {
         let backbone = try Backbone<Float>(configuration: .object(configuration.map { .init($0.0, $0.1) }))
         for entry in backbone.parameters.entries {
             let elements = backbone.parameters.elements(of: entry)
@@ -75,6 +86,7 @@ struct NetworkForms {
                 NetworkForms.fill(elements, entry.name)
             }
         }
+        backbone.precision = precision
         backbone.weightsChanged()
         return backbone
     }
@@ -109,8 +121,10 @@ struct NetworkForms {
         return slot
     }
 
-    func forward(_ name: String, batch: Int, threads: Int) throws -> NetworkCase {
-        let backbone = try backbone()
+    func forward(
+        _ name: String, batch: Int, threads: Int, precision: Precision = .float32
+    ) throws -> NetworkCase {
+        let backbone = try backbone(precision)
         let input = input(backbone, batch: batch)
         return NetworkCase(name: name, samples: batch) {
             _ = try backbone.features(input, pooling: pooling, threads: threads)
@@ -151,8 +165,9 @@ struct NetworkForms {
     }
 
     /// Forward, backward and AdamW of an adapter of rank 8 with half the squared features as loss.
-    func step(_ name: String, batch: Int, threads: Int) throws -> NetworkCase {
+    func step(_ name: String, batch: Int, threads: Int, checkpoints: Bool = false) throws -> NetworkCase {
         let backbone = try backbone()
+        backbone.usesGradientCheckpointing = checkpoints
         let input = input(backbone, batch: batch)
         let slot = try slot(backbone, "adapter", rank: 8)
         let mix = try AdapterMix([slot], on: backbone.description, trainable: [0])
@@ -162,7 +177,7 @@ struct NetworkForms {
             .adamw, groups: [ParameterGroup(name: "lora", values: slot.values, gradient: gradient)])
         let width = backbone.description.width
         let scale = 1 / Float(batch)
-        return NetworkCase(name: name, samples: batch) {
+        var result = NetworkCase(name: name, samples: batch) {
             gradients.zero()
             try backbone.step(input, pooling: pooling, mix: mix, into: gradients, threads: threads) {
                 samples, features, slope, _ in
@@ -171,5 +186,7 @@ struct NetworkForms {
             optimizer.step(learningRate: 1e-4)
             mix.refresh()
         }
+        result.activationBytes = { backbone.activationBytes }
+        return result
     }
 }

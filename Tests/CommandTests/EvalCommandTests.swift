@@ -140,6 +140,9 @@ import WeightFiles
         #expect(global["ci_low"]?.double != nil && global["ci_high"]?.double != nil)
         #expect(try scratch.succeed("find", "acc_global>0.3").output.contains("task0@1"))
         try scratch.succeed("eval", "task1", "--suite", "suite.yaml", "--no-record")
+        let rounded = try scratch.run("eval", "task1", "--suite", "suite.yaml", "--precision", "bf16", "--json")
+        #expect(try rounded.json()["precision"]?.string == "bf16")
+        #expect(rounded.errors.contains("not kept"))
         #expect(try scratch.json("show", "task1")["adapter"]?["metrics"]?.array?.count == 4)
 
         let compared = try scratch.json("compare", "task0", "task1")["metrics"]?.array

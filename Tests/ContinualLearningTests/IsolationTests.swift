@@ -37,6 +37,18 @@ import Testing
         }
     }
 
+    @Test func `gradient checkpointing changes no step`() throws {
+        let world = try TinyWorld()
+        let found = try ["", "gradient_checkpointing: true\n"].enumerated().map { index, setting in
+            let run = try world.run("structure: moe-v0\n" + setting + EngineProbe.order, in: "run\(index)")
+            #expect(run.loaded.backbone.usesGradientCheckpointing == (index == 1))
+            let trainer = try EngineProbe.trainer(run)
+            for step in 0..<4 { try trainer.step(Array(step..<step + 8)) }
+            return run.state.memory.names.map { EngineProbe.values(run.state.memory[$0]) }
+        }
+        #expect(found[0] == found[1])
+    }
+
     @Test func `a frozen slow keeps every bit`() throws {
         let world = try TinyWorld()
         let run = try world.run("structure: chain\nslow: {lr_multiplier: 0}\n" + EngineProbe.order)

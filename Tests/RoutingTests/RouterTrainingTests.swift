@@ -200,6 +200,12 @@ import WeightFiles
         #expect(failure(start + "seed: 1\ntrain: { split: test }")?.code == .recipeBadParameter)
         let set = try RouterConfigurationReader.read(
             text: start + "seed: 1", folder: "", overrides: [SettingOverride("routing.k=2")])
-        #expect(set.setup.routing.k == 2)
+        #expect(set.setup.routing.k == 2 && !set.setup.training.usesGradientCheckpointing)
+        let checkpoints = try RouterConfigurationReader.read(
+            text: start + "seed: 1\ntrain: { gradientCheckpointing: true }", folder: "")
+        #expect(checkpoints.setup.training.usesGradientCheckpointing)
+        #expect(
+            failure(start + "seed: 1\ntrain: { gradient_checkpointing: true }")?.hint?.contains("gradientCheckpointing")
+                == true)
     }
 }

@@ -81,6 +81,22 @@ import WeightFiles
         #expect(failure?.place != nil)
     }
 
+    @Test func `gradient checkpointing changes no weight`() throws {
+        let folder = try Folder()
+        let weights = try [false, true].map { checkpoints in
+            let configuration = try PretrainReader.read(
+                text: Self.text,
+                overrides: [
+                    SettingOverride("train.gradient_checkpointing=\(checkpoints)"), SettingOverride("train.steps=3"),
+                ])
+            let run = try Pretraining(configuration, target: folder.path + "/\(checkpoints)")
+            #expect(run.trainer.backbone.usesGradientCheckpointing == checkpoints)
+            try run.train()
+            return Array(run.trainer.backbone.parameters.values)
+        }
+        #expect(weights[0] == weights[1])
+    }
+
     @Test func `half precision is written as it was measured`() throws {
         let folder = try Folder()
         let configuration = try PretrainReader.read(

@@ -4,8 +4,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "BFloat16Product.h"
 #include "Gelu.h"
 #include "PackedProduct.h"
+#include "ThreadRoom.h"
 
 typedef float f32x4 __attribute__((ext_vector_type(4)));
 typedef double f64x4 __attribute__((ext_vector_type(4)));

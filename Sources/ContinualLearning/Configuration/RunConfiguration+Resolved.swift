@@ -49,6 +49,8 @@ extension RunConfiguration {
             .init("predictions", .bool(writesPredictions)),
             .init("checkpoint", .object([.init("epochs", .bool(checkpointsEpochs))])),
         ]
+        // Only where it is wanted, so that runs without it keep their identity.
+        if usesGradientCheckpointing { members.append(.init("gradient_checkpointing", .bool(true))) }
         return .object(members)
     }
 

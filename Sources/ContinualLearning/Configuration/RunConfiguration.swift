@@ -148,6 +148,8 @@ public struct RunConfiguration: Sendable {
     public var optimisation = Optimisation()
     public var epochs = 5
     public var batch = 32
+    /// Less memory, more work, the same run.
+    public var usesGradientCheckpointing = false
     public var head = Head()
     public var valFraction = 0.1
     public var valMinimum = 5

@@ -19,7 +19,7 @@ public enum RunConfigurationReader {
             "first_task_only", "slow", "consolidation", "align", "pam", "experts", "eval_rule", "gate", "time_scales",
             "optimizer", "epochs", "batch", "head", "heads", "val_fraction", "val_min", "selection", "seeds",
             "invariants", "share_compute", "prefix_cache_mb", "ablations", "forward_transfer", "checkpoint",
-            "predictions",
+            "predictions", "gradient_checkpointing",
         ]
 
     /// - Parameter overrides: `--set` options, applied in order before anything is checked.
@@ -91,6 +91,7 @@ struct RunFields {
         result.epochs = try reader.integer("epochs", in: 1...10_000)?.value ?? 5
         result.batch = try reader.integer("batch", in: 1...65_536)?.value ?? 32
         result.head = try head()
+        result.usesGradientCheckpointing = try reader.bool("gradient_checkpointing")?.value ?? false
         result.valFraction = try number("val_fraction", reader, in: 0...0.5) ?? 0.1
         result.valMinimum = try reader.integer("val_min", in: 0...100_000)?.value ?? 5
         result.selection = try selection()

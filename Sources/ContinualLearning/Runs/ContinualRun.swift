@@ -75,6 +75,7 @@ public final class ContinualRun {
         configuration.suite.backbone = base
         self.configuration = configuration
         self.loaded = loaded
+        loaded.backbone.usesGradientCheckpointing = configuration.usesGradientCheckpointing
         self.folder = folder
         self.options = options
         self.origin = origin

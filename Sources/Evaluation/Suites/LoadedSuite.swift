@@ -23,7 +23,11 @@ public final class LoadedSuite: Sendable {
     /// - Throws: `io.not_found` for a backbone or data that is neither a folder nor a known name; what loading them
     ///   throws; `recipe.bad_parameter` for tasks that do not fit the data; `backbone.bad_input` when the backbone does
     ///   not read such data; `config.feature_unsupported` for a feature that it does not have.
-    public init(_ suite: Suite, resources: any SuiteResources = FoldersOnly()) throws {
+    ///
+    /// - Parameter precision: what the backbone's linears multiply.
+    public init(
+        _ suite: Suite, resources: any SuiteResources = FoldersOnly(), precision: Precision = .float32
+    ) throws {
         var suite = suite
         do {
             let places = SuitePlaces(suite: suite, resources: resources)
@@ -32,7 +36,7 @@ public final class LoadedSuite: Sendable {
             let tasks = try TaskChoice(suite: suite, dataset: dataset)
             self.tasks = try TaskMap(classes: dataset.classNames.count, tasks: tasks.classes)
             taskNames = tasks.names
-            backbone = try Backbone<Float>(folder: backboneFolder)
+            backbone = try Backbone<Float>(folder: backboneFolder, precision: precision)
             if suite.asksBackbone { suite.fill(from: backbone) }
             self.suite = suite
             guard backbone.description.poolings.contains(suite.feature) else {

@@ -170,6 +170,12 @@ extension Backbone {
         if case .activations(let prefix, _) = input { plan.firstLayer = prefix.layer }
         if let mix { try check(plan.coefficients, mix, layout) }
         try plan.setLearning(learning)
+        plan.checkpoints = usesGradientCheckpointing
+        guard plan.recordFrom == nil || precision == .float32 else {
+            throw Failure(
+                .configFeatureUnsupported, "gradients need float32: a backbone in bf16 cannot learn",
+                hint: "load it with precision float32")
+        }
         if let lowest = plan.recordFrom {
             guard lowest >= plan.firstLayer else {
                 throw Failure(

@@ -21,6 +21,13 @@ public final class Backbone<S: NetworkScalar>: @unchecked Sendable {
     public let parameters: ParameterStore<S>
     /// The configuration file's content.
     public let configuration: JSONValue
+    /// What the linears multiply. To be changed while no pass runs.
+    public var precision = Precision.float32 {
+        didSet { if precision != oldValue { precisionChanged() } }
+    }
+    /// Whether recorded passes keep the inputs of the layers alone and form what backward needs of a layer again when
+    /// its turn comes: a third more work for much less memory, and the same bits. To be changed while no pass runs.
+    public var usesGradientCheckpointing = false
     let family: any BackboneFamily
     let parts: BackboneParts<S>
     let workspaces = WorkspacePool<S>()
@@ -30,7 +37,7 @@ public final class Backbone<S: NetworkScalar>: @unchecked Sendable {
     ///
     /// - Throws: `config.*`, `config.feature_unsupported` naming what is not implemented, `backbone.missing_tensor`,
     ///   `backbone.unexpected_tensor`, `backbone.shape_mismatch`, and what reading the files throws.
-    public convenience init(folder: String) throws {
+    public convenience init(folder: String, precision: Precision = .float32) throws {
         let source = FolderSource(path: folder, followLinks: true)
         let configuration = try Self.readConfiguration(source, folder: folder)
         guard let weights = try WeightFolder.open("model", in: source) else {
@@ -38,16 +45,20 @@ public final class Backbone<S: NetworkScalar>: @unchecked Sendable {
                 .ioNotFound, "no model.safetensors and no model.safetensors.index.json", path: folder,
                 hint: "a backbone folder holds config.json and model.safetensors")
         }
-        try self.init(configuration: configuration, weights: weights, path: folder)
+        try self.init(configuration: configuration, weights: weights, path: folder, precision: precision)
     }
 
     /// A backbone from weights that are already open.
-    public convenience init(configuration: JSONValue, weights: any WeightSet, path: String) throws {
+    public convenience init(
+        configuration: JSONValue, weights: any WeightSet, path: String, precision: Precision = .float32
+    ) throws {
         let reader = ConfigurationReader(json: configuration, path: path)
         let shapes = Dictionary(weights.tensors.map { ($0.name, $0.shape) }) { first, _ in first }
         let family = try BackboneFamilies.family(for: reader).init(reader, tensors: shapes)
         self.init(family: family, configuration: configuration)
         try family.load(weights, into: parameters, path: path)
+        for layer in parts.layers { for linear in layer.linears { linear.precision = precision } }
+        self.precision = precision
         weightsChanged()
     }
 
@@ -82,6 +93,19 @@ public final class Backbone<S: NetworkScalar>: @unchecked Sendable {
     /// The tensors of a checkpoint and where they stand in the parameters, in the spelling that was loaded.
     public var checkpointTensors: [TensorSource] { family.sources }
 
+    private func precisionChanged() {
+        for layer in parts.layers {
+            for linear in layer.linears where linear.precision != precision {
+                linear.precision = precision
+                linear.refresh()
+            }
+        }
+    }
+
+    /// Bytes of activations that backward reads: the most that one block of samples has needed so far. Every thread of
+    /// a step holds one block at a time, a recorded pass all blocks of its batch.
+    public var activationBytes: Int { workspaces.largestTape }
+
     /// Must be called after the weights were written to, before the next pass.
     public func weightsChanged() {
         parts.embedding.refresh()
@@ -112,6 +136,9 @@ public final class Backbone<S: NetworkScalar>: @unchecked Sendable {
     /// - Throws: `backbone.adapter_mismatch` for an unknown site or another shape.
     public func adding(_ deltas: [SiteID: Matrix<S>]) throws -> Backbone {
         let copy = Backbone(family: family, configuration: configuration)
+        for layer in copy.parts.layers { for linear in layer.linears { linear.precision = precision } }
+        copy.precision = precision
+        copy.usesGradientCheckpointing = usesGradientCheckpointing
         _ = copy.parameters.values.update(fromContentsOf: parameters.values)
         for (site, delta) in deltas {
             let shape = try description.shape(of: site)

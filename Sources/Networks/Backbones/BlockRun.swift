@@ -37,6 +37,8 @@ struct PassPlan<S: NetworkScalar>: Sendable {
     var lowestGroup = 0
     var firstLayer = 0
     var endLayer = 0
+    /// Layers that are recorded keep their input alone.
+    var checkpoints = false
 
     var router: (any SiteRouter<S>)? {
         if case .routed(let router) = coefficients { router } else { nil }

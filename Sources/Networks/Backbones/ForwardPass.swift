@@ -97,10 +97,28 @@ extension Backbone {
         var x = run.tape.take(run.rows * description.width)
         embed(input, into: x, run)
         for layer in run.plan.firstLayer..<run.plan.endLayer {
-            run.enter(layer, x)
-            x = parts.layers[layer].forward(x, layer: layer, run)
+            x = run.plan.checkpoints && run.records(layer) ? checkpointed(x, layer, run) : through(layer, x, run)
         }
         return x
+    }
+
+    private func through(_ layer: Int, _ x: UnsafeMutablePointer<S>, _ run: BlockRun<S>) -> UnsafeMutablePointer<S> {
+        run.enter(layer, x)
+        return parts.layers[layer].forward(x, layer: layer, run)
+    }
+
+    /// As `through`, but of what the layer keeps only its input stays: the very same pass runs again before backward,
+    /// so that gradients have the same bits.
+    private func checkpointed(
+        _ x: UnsafeMutablePointer<S>, _ layer: Int, _ run: BlockRun<S>
+    ) -> UnsafeMutablePointer<S> {
+        let mark = run.tape.mark
+        let y = through(layer, x, run)
+        run.tape.release(to: mark)
+        let output = run.tape.take(run.rows * description.width)
+        // The two may overlap.
+        output.update(from: y, count: run.rows * description.width)
+        return output
     }
 
     private func embed(_ input: NetworkInput<S>, into x: UnsafeMutablePointer<S>, _ run: BlockRun<S>) {
@@ -122,6 +140,9 @@ extension Backbone {
         defer { run.scratch.release(to: mark) }
         let g = finishBackward(gradient, kind, run)
         for layer in (lowest..<run.plan.endLayer).reversed() {
+            let kept = run.tape.mark
+            if run.plan.checkpoints { _ = through(layer, run.kept(layer, BlockRun<S>.inputKey), run) }
+            defer { if run.plan.checkpoints { run.tape.release(to: kept) } }
             parts.layers[layer].backward(g, layer: layer, run)
             if run.plan.router != nil { run.leaveLayer(layer, gradient: g) }
         }

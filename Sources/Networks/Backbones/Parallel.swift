@@ -32,6 +32,7 @@ enum Parallel {
 final class WorkspacePool<S: NetworkScalar>: Sendable {
     private struct Free: @unchecked Sendable {
         var list: [Workspace<S>] = []
+        var largestTape = 0
     }
 
     private let free = Mutex(Free())
@@ -44,8 +45,14 @@ final class WorkspacePool<S: NetworkScalar>: Sendable {
     func give(_ workspace: Workspace<S>) {
         workspace.releaseAll()
         let box = UncheckedBox(value: workspace)
-        free.withLock { $0.list.append(box.value) }
+        free.withLock {
+            $0.list.append(box.value)
+            $0.largestTape = max($0.largestTape, box.value.tape.peak)
+        }
     }
+
+    /// Bytes of the fullest tape of all workspaces that were given back.
+    var largestTape: Int { free.withLock { $0.largestTape } * MemoryLayout<S>.stride }
 }
 
 /// Carries a value between threads where the surrounding code guarantees that only one uses it.

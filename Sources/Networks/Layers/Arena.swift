@@ -6,10 +6,14 @@ final class Arena<S: NetworkScalar> {
     struct Mark {
         var chunk = 0
         var offset = 0
+        /// Numbers taken so far.
+        var used = 0
     }
 
     private var chunks: [UnsafeMutableBufferPointer<S>] = []
     private(set) var mark = Mark()
+    /// The most numbers that were taken at one time.
+    private(set) var peak = 0
 
     init() {}
 
@@ -26,17 +30,22 @@ final class Arena<S: NetworkScalar> {
         while mark.chunk < chunks.count {
             let chunk = chunks[mark.chunk]
             if let base = chunk.baseAddress, mark.offset + size <= chunk.count {
-                defer { mark.offset += size }
+                defer { advance(to: mark.chunk, mark.offset + size, by: size) }
                 return base + mark.offset
             }
-            mark = Mark(chunk: mark.chunk + 1, offset: 0)
+            mark = Mark(chunk: mark.chunk + 1, offset: 0, used: mark.used)
         }
         let capacity = max(size, 1 << 18, (chunks.last?.count ?? 0) * 2)
         let memory = UnsafeMutableRawPointer.allocate(byteCount: capacity * MemoryLayout<S>.stride, alignment: 64)
         let base = memory.bindMemory(to: S.self, capacity: capacity)
         chunks.append(UnsafeMutableBufferPointer(start: base, count: capacity))
-        mark = Mark(chunk: chunks.count - 1, offset: size)
+        advance(to: chunks.count - 1, size, by: size)
         return base
+    }
+
+    private func advance(to chunk: Int, _ offset: Int, by size: Int) {
+        mark = Mark(chunk: chunk, offset: offset, used: mark.used + size)
+        peak = max(peak, mark.used)
     }
 
     /// Room for `count` zeros.

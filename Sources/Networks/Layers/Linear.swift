@@ -1,3 +1,5 @@
+import Tensors
+
 /// A matrix [outputs, inputs] laid out for products; holds nothing but the packed copy.
 final class PackedMatrix<S: NetworkScalar>: @unchecked Sendable {
     let outputs: Int
@@ -33,6 +35,28 @@ final class PackedMatrix<S: NetworkScalar>: @unchecked Sendable {
     }
 }
 
+/// What the linears of a backbone multiply.
+public enum Precision: String, Sendable, CaseIterable {
+    case float32
+    /// Weights and inputs of the layers' linears rounded to bfloat16, sums in float32; everything else, adapters that
+    /// are not folded included, stays in float32. For passes without gradients.
+    case bfloat16 = "bf16"
+}
+
+/// The same matrix rounded to bfloat16.
+private final class RoundedMatrix<S: NetworkScalar>: @unchecked Sendable {
+    let elements: UnsafeMutablePointer<UInt16>
+
+    init(outputs: Int, inputs: Int, weight: UnsafePointer<S>) {
+        elements = UnsafeMutableRawPointer.allocate(
+            byteCount: max(1, BFloat16Product.count(outputs: outputs, inputs: inputs)) * 2, alignment: 64
+        ).assumingMemoryBound(to: UInt16.self)
+        S.packBFloat16(outputs: outputs, inputs: inputs, weight: weight, into: elements)
+    }
+
+    deinit { UnsafeMutableRawPointer(elements).deallocate() }
+}
+
 /// A linear layer of the backbone: y = x·Wᵀ + b with W [outputs, inputs] as in the checkpoint.
 ///
 /// Several linears that read the same input (q, k, v; gate, up) are one `Linear` whose rows lie one after another.
@@ -43,7 +67,11 @@ final class Linear<S: NetworkScalar>: @unchecked Sendable {
     let weight: Int
     let bias: Int?
     private let parameters: ParameterStore<S>
-    private let packed: PackedMatrix<S>
+    /// Takes effect with the next `refresh`.
+    var precision = Precision.float32
+    /// One of the two, as the precision says, after the first `refresh`.
+    private var packed: PackedMatrix<S>?
+    private var rounded: RoundedMatrix<S>?
     /// For dx = dy·W; made when gradients are first wanted.
     private var transposed: PackedMatrix<S>?
 
@@ -53,12 +81,20 @@ final class Linear<S: NetworkScalar>: @unchecked Sendable {
         self.inputs = inputs
         self.weight = weight
         self.bias = bias
-        packed = PackedMatrix(outputs: outputs, inputs: inputs)
     }
 
     /// Packs the weights again after they changed.
     func refresh() {
-        packed.pack(parameters.pointer(weight), outputStride: inputs, inputStride: 1)
+        switch precision {
+        case .float32:
+            rounded = nil
+            let copy = packed ?? PackedMatrix(outputs: outputs, inputs: inputs)
+            copy.pack(parameters.pointer(weight), outputStride: inputs, inputStride: 1)
+            packed = copy
+        case .bfloat16:
+            packed = nil
+            rounded = RoundedMatrix(outputs: outputs, inputs: inputs, weight: parameters.pointer(weight))
+        }
         transposed?.pack(parameters.pointer(weight), outputStride: 1, inputStride: inputs)
     }
 
@@ -74,9 +110,17 @@ final class Linear<S: NetworkScalar>: @unchecked Sendable {
     func forward(
         rows: Int, _ x: UnsafePointer<S>, ldx: Int? = nil, into y: UnsafeMutablePointer<S>, accumulate: Bool = false
     ) {
-        packed.multiply(
-            rows: rows, x, ldx: ldx ?? inputs, bias: bias.map { UnsafePointer(parameters.pointer($0)) }, into: y,
-            ldy: outputs, accumulate: accumulate)
+        let bias = bias.map { UnsafePointer(parameters.pointer($0)) }
+        if let packed {
+            packed.multiply(
+                rows: rows, x, ldx: ldx ?? inputs, bias: bias, into: y, ldy: outputs, accumulate: accumulate)
+        } else if let rounded {
+            S.multiplyBFloat16(
+                rows: rows, outputs: outputs, inputs: inputs, x: x, ldx: ldx ?? inputs, packed: rounded.elements,
+                bias: bias, y: y, ldy: outputs, accumulate: accumulate)
+        } else {
+            preconditionFailure("a linear was used before its weights were packed")
+        }
     }
 
     /// dx := dy·W.

@@ -15,6 +15,13 @@ public protocol NetworkScalar: BLASScalar {
     static func multiplyPacked(
         rows: Int, outputs: Int, inputs: Int, x: UnsafePointer<Self>, ldx: Int, packed: UnsafePointer<Self>,
         bias: UnsafePointer<Self>?, y: UnsafeMutablePointer<Self>, ldy: Int, accumulate: Bool)
+    /// Rounds a matrix W [outputs, inputs] to bfloat16 and packs it into `BFloat16Product.count` elements.
+    static func packBFloat16(
+        outputs: Int, inputs: Int, weight: UnsafePointer<Self>, into packed: UnsafeMutablePointer<UInt16>)
+    /// y := x · Wᵀ (+ bias) (+ y when `accumulate`) with x rounded to bfloat16 and W packed by `packBFloat16`.
+    static func multiplyBFloat16(
+        rows: Int, outputs: Int, inputs: Int, x: UnsafePointer<Self>, ldx: Int, packed: UnsafePointer<UInt16>,
+        bias: UnsafePointer<Self>?, y: UnsafeMutablePointer<Self>, ldy: Int, accumulate: Bool)
     /// C := alpha · op(A) · op(B), added to C when `accumulate`, row-major.
     static func multiplyOnce(
         transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Self, a: UnsafePointer<Self>, lda: Int,
@@ -52,16 +59,31 @@ extension Float: NetworkScalar {
             accumulate: accumulate)
     }
 
+    public static func packBFloat16(
+        outputs: Int, inputs: Int, weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<UInt16>
+    ) {
+        BFloat16Product.pack(
+            outputs: outputs, inputs: inputs, weight: weight, outputStride: inputs, inputStride: 1, into: packed)
+    }
+
+    public static func multiplyBFloat16(
+        rows: Int, outputs: Int, inputs: Int, x: UnsafePointer<Float>, ldx: Int, packed: UnsafePointer<UInt16>,
+        bias: UnsafePointer<Float>?, y: UnsafeMutablePointer<Float>, ldy: Int, accumulate: Bool
+    ) {
+        BFloat16Product.multiply(
+            rows: rows, outputs: outputs, inputs: inputs, x: x, ldx: ldx, packed: packed, bias: bias, y: y, ldy: ldy,
+            accumulate: accumulate)
+    }
+
     /// Packs op(B) and multiplies: the bits of a row depend on that row and op(B) alone, and on no BLAS library, which
     /// on a processor that it does not know may fall back to kernels of 2004.
     public static func multiplyOnce(
         transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Float, a: UnsafePointer<Float>, lda: Int,
         b: UnsafePointer<Float>, ldb: Int, accumulate: Bool, c: UnsafeMutablePointer<Float>, ldc: Int
     ) {
-        let bytes = PackedProduct.count(outputs: n, inputs: k) * MemoryLayout<Float>.stride
-        withUnsafeTemporaryAllocation(byteCount: max(64, bytes), alignment: 64) { memory in
-            let packed = memory.bindMemory(to: Float.self)
-            guard let base = packed.baseAddress else { return }
+        let count = PackedProduct.count(outputs: n, inputs: k)
+        ThreadRoom.with(bytes: count * MemoryLayout<Float>.stride) { room in
+            let base = room.bindMemory(to: Float.self, capacity: count)
             PackedProduct.pack(
                 outputs: n, inputs: k, weight: b, outputStride: transposeB ? ldb : 1,
                 inputStride: transposeB ? 1 : ldb, alpha: alpha, into: base)
@@ -108,6 +130,31 @@ extension Double: NetworkScalar {
                 var sum = 0.0
                 for i in 0..<inputs { sum += line[i] * weights[i] }
                 if let bias { sum += bias[o] }
+                y[row * ldy + o] = accumulate ? y[row * ldy + o] + sum : sum
+            }
+        }
+    }
+
+    public static func packBFloat16(
+        outputs: Int, inputs: Int, weight: UnsafePointer<Double>, into packed: UnsafeMutablePointer<UInt16>
+    ) {
+        for i in 0..<outputs * inputs {
+            packed[i] = UInt16(BFloat16Product.rounded(Float(weight[i])).bitPattern >> 16)
+        }
+    }
+
+    /// Sums in double precision, so that it shows what rounding to bfloat16 alone does.
+    public static func multiplyBFloat16(
+        rows: Int, outputs: Int, inputs: Int, x: UnsafePointer<Double>, ldx: Int, packed: UnsafePointer<UInt16>,
+        bias: UnsafePointer<Double>?, y: UnsafeMutablePointer<Double>, ldy: Int, accumulate: Bool
+    ) {
+        for row in 0..<rows {
+            for o in 0..<outputs {
+                var sum = bias?[o] ?? 0
+                for i in 0..<inputs {
+                    let weight = Float(bitPattern: UInt32(packed[o * inputs + i]) << 16)
+                    sum += Double(BFloat16Product.rounded(Float(x[row * ldx + i]))) * Double(weight)
+                }
                 y[row * ldy + o] = accumulate ? y[row * ldy + o] + sum : sum
             }
         }

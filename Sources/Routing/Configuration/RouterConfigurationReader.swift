@@ -263,9 +263,12 @@ private struct TrainFields {
             known: [
                 "split", "samples", "regime", "mode", "batch", "steps", "epochs", "lr", "weightDecay", "warmup",
                 "clip", "evalEvery", "validation", "folds", "refit", "expertLr", "expertWeightDecay", "expertSteps",
-                "stage2", "stage3",
+                "stage2", "stage3", "gradientCheckpointing",
             ],
-            hints: ["learning_rate": "did you mean 'lr'?", "weight_decay": "did you mean 'weightDecay'?"])
+            hints: [
+                "gradient_checkpointing": "did you mean 'gradientCheckpointing'?",
+                "learning_rate": "did you mean 'lr'?", "weight_decay": "did you mean 'weightDecay'?",
+            ])
         if let split = try fields.text("split"), split.value != "train" {
             throw Failure(
                 .recipeBadParameter, "'train.split' must be train: routers learn from training samples only",
@@ -290,6 +293,7 @@ private struct TrainFields {
         options.expertSteps = try fields.integer("expertSteps", in: 0...1 << 30)?.value
         options.stageTwo = try fields.choice("stage2", of: RouterTrainingOptions.StageTwo.self)?.value ?? .router
         options.stageThree = try fields.double("stage3", in: 0...1) ?? 0
+        options.usesGradientCheckpointing = try fields.bool("gradientCheckpointing")?.value ?? false
         return options
     }
 }

@@ -34,6 +34,8 @@ public struct RouterTrainingOptions: Sendable, Hashable {
     public var seed: UInt64 = 1
     /// Experts without training samples of their task are allowed.
     public var allowMissing = false
+    /// Less memory, more work, the same router.
+    public var usesGradientCheckpointing = false
 
     // MARK: Joint training
 

@@ -31,6 +31,8 @@ public struct PretrainConfiguration: Sendable, Hashable {
         public var warmup = 100
         public var weightDecay = 0.05
         public var clip: Double?
+        /// Less memory, more work, the same weights.
+        public var usesGradientCheckpointing = false
     }
 
     public var name: String

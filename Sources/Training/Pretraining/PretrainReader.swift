@@ -125,7 +125,7 @@ private struct Fields {
         try fields.refuseUnknown(known: [
             "steps", "batch", "accumulate", "optimizer", "learning_rate", "schedule", "min_lr", "warmup",
             "weight_decay",
-            "clip",
+            "clip", "gradient_checkpointing",
         ])
         let old = result.training
         result.training.steps = try fields.integer("steps", in: 1...1 << 30)?.value ?? old.steps
@@ -139,6 +139,7 @@ private struct Fields {
         result.training.warmup = try fields.integer("warmup", in: 0...1 << 30)?.value ?? old.warmup
         result.training.weightDecay = try number(fields, "weight_decay", 0...10) ?? old.weightDecay
         result.training.clip = try number(fields, "clip", 1e-9...1e9)
+        result.training.usesGradientCheckpointing = try fields.bool("gradient_checkpointing")?.value ?? false
     }
 
     private func dtype() throws -> DType {

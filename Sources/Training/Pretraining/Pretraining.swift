@@ -61,6 +61,7 @@ public final class Pretraining {
         workFolder = Self.workFolder(for: target)
         let train = configuration.training
         let backbone = try Backbone<Float>(configuration: .object(configuration.architecture))
+        backbone.usesGradientCheckpointing = train.usesGradientCheckpointing
         BackboneStart.fill(backbone, seed: configuration.seed)
         let kind: TrainableHead.Kind =
             configuration.head.kind == .linear ? .linear : .cosine(scale: Float(configuration.head.scale))

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Networks
 import Settings
 
 struct Eval: BankCommand {
@@ -43,6 +44,11 @@ struct Eval: BankCommand {
     var details = false
     @Flag(name: .customLong("no-record"), help: "Keep nothing in the bank.")
     var noRecord = false
+    @Option(
+        help: ArgumentHelp(
+            "Round weights and inputs of the backbone's linears to bf16; half the weights' memory, nothing is recorded.",
+            valueName: "precision"))
+    var precision = Precision.float32
     @Option(help: ArgumentHelp("Memory to stay within, in MiB.", valueName: "mib"))
     var memory = 1024
     @Flag(name: .customLong("allow-base-mismatch"), help: "Let recipes merge adapters of different base models.")
@@ -58,7 +64,7 @@ struct Eval: BankCommand {
     func run(in session: Session) throws {
         let work = try EvalWork(
             session: session, suite: suite, overrides: settings.map { try SettingOverride($0) },
-            allowUnapproved: allowUnapproved, memoryLimitBytes: memory << 20)
+            allowUnapproved: allowUnapproved, memoryLimitBytes: memory << 20, precision: precision)
         if backbone || (references.isEmpty && recipes.isEmpty && oracle == nil) { work.addBackbone() }
         for reference in references { work.addAdapters(reference) }
         let overrides = try recipeSettings.map { try SettingOverride($0) }
@@ -68,3 +74,5 @@ struct Eval: BankCommand {
         session.result(outcome.document(details: details)) { outcome.text(session, tasks: tasks) }
     }
 }
+
+extension Precision: ExpressibleByArgument {}

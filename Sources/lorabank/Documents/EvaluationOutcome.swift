@@ -7,6 +7,8 @@ struct EvaluationOutcome {
     var evaluation: Evaluation
     /// `name@version` of the subjects that are adapters of the bank, by subject.
     var stored: [String: String]
+    /// What the backbone's linears multiplied.
+    var precision = "float32"
 
     /// - Parameter details: adds predictions, confusion and calibration.
     func document(details: Bool) -> JSONValue {
@@ -17,7 +19,7 @@ struct EvaluationOutcome {
                 .init("results", .array(evaluation.results.map { .object(row($0) + (details ? extra($0) : [])) })),
                 .init("split", .string(evaluation.split)), .init("tasks", .texts(evaluation.taskNames)),
                 .init("comparisons", .array(evaluation.comparisons().map(comparison))),
-                .init("seconds", .double(evaluation.seconds)),
+                .init("seconds", .double(evaluation.seconds)), .init("precision", .string(precision)),
             ])
     }
 
@@ -80,12 +82,13 @@ struct EvaluationOutcome {
                 change.map { "\(signed($0.interval.low)) to \(signed($0.interval.high))" } ?? "",
             ])
         }
+        let rounding = precision == "float32" ? "" : "; linears in \(precision)"
         var text = session.rendered(table)
         if tasks, !evaluation.taskNames.isEmpty { text += "\n" + session.rendered(taskTable) }
         let baseline =
             evaluation.results.count > 1 ? "; change against \(session.shown(evaluation.results[0].subject))" : ""
         return text
-            + "\(evaluation.count) samples, split \(evaluation.split) of \(session.shown(evaluation.suite))\(baseline)\n"
+            + "\(evaluation.count) samples, split \(evaluation.split) of \(session.shown(evaluation.suite))\(baseline)\(rounding)\n"
     }
 
     /// Tasks as rows, subjects as columns: there are usually fewer subjects.

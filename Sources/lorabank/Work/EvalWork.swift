@@ -3,6 +3,7 @@ import Bank
 import Diagnostics
 import Evaluation
 import Merging
+import Networks
 import Settings
 
 /// `eval`: collects subjects, runs them, keeps what was measured.
@@ -17,12 +18,12 @@ final class EvalWork {
 
     init(
         session: Session, suite path: String, overrides: [SettingOverride], allowUnapproved: Bool,
-        memoryLimitBytes: Int
+        memoryLimitBytes: Int, precision: Precision = .float32
     ) throws {
         self.session = session
         self.allowUnapproved = allowUnapproved
         let suite = try SuiteReader.read(path: path, overrides: overrides)
-        loaded = try LoadedSuite(suite, resources: SessionResources(session))
+        loaded = try LoadedSuite(suite, resources: SessionResources(session), precision: precision)
         options.threads = session.threads
         options.memoryLimitBytes = memoryLimitBytes
     }
@@ -103,8 +104,12 @@ final class EvalWork {
         for result in evaluation.results where result.nonFinite > 0 {
             session.warn("'\(result.subject)': the scores of \(result.nonFinite) samples are not finite")
         }
-        if recording { record(evaluation) }
-        return EvaluationOutcome(evaluation: evaluation, stored: stored)
+        let precision = loaded.backbone.precision
+        if recording, precision == .float32 { record(evaluation) }
+        if recording, precision != .float32, !stored.isEmpty {
+            session.note("results in \(precision.rawValue) are not kept in the bank")
+        }
+        return EvaluationOutcome(evaluation: evaluation, stored: stored, precision: precision.rawValue)
     }
 
     /// Keeps the accuracies of the bank's own adapters; a bank that cannot be written keeps nothing.

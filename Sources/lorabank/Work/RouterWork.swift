@@ -35,6 +35,7 @@ final class RouterWork {
         let suitePath = URL(fileURLWithPath: configuration.resolved(configuration.suite.value)).standardizedFileURL.path
         let suite = try SuiteReader.read(path: suitePath, overrides: suiteOverrides)
         let loaded = try LoadedSuite(suite, resources: SessionResources(session))
+        loaded.backbone.usesGradientCheckpointing = configuration.setup.training.usesGradientCheckpointing
         var experts = try experts(of: configuration, on: loaded)
         var evaluation = try RoutedEvaluation(loaded, experts: experts, threads: session.threads)
         let tasks = try tasks(of: configuration, experts, loaded)
