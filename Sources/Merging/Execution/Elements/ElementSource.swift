@@ -15,7 +15,7 @@ struct ElementSource: Sendable {
 
     let rows: Int
     let columns: Int
-    let updates: [Update]
+    private let updates: [Update]
     private let together: Fill?
     /// Number of operands.
     let operandCount: Int
@@ -56,8 +56,6 @@ struct ElementSource: Sendable {
         stack.releasePages()
         self.init(rows: stack.rows, columns: stack.columns, updates: updates, blockHeight: blockHeight)
     }
-
-    var isFormedElsewhere: Bool { together != nil }
 
     /// Entries of one operand.
     var count: Int { rows * columns }

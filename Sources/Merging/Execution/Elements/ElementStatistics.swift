@@ -13,20 +13,18 @@ struct ElementWork: Sendable {
 }
 
 /// Carries out the statistics rounds of one module, or of all modules whose selections share a scope: every round is
-/// one to four passes over all entries, with whole numbers as results, so that the order of the modules does not matter.
+/// one to three passes over all entries, with whole numbers as results, so that the order of the modules does not matter.
 struct ElementStatistics {
     let works: [ElementWork]
     let workers: Workers
-    /// Selections with fewer entries are not worth a sample.
-    var smallestSampled = 1 << 20
 
     /// A selection of one module, or one that several modules share.
-    enum Key: Hashable, Sendable {
+    private enum Key: Hashable, Sendable {
         case own(work: Int, slot: Int)
         case shared(SelectionScope.ScopeKey, slot: Int)
     }
 
-    struct Selection: Sendable {
+    private struct Selection: Sendable {
         let key: Key
         let work: Int
         let slot: Int
@@ -67,17 +65,6 @@ struct ElementStatistics {
             }
         }
         guard !open.isEmpty else { return }
-        var limits = try bracketed(open, wanted: wanted, entries: entries, states)
-        let left = open.filter { limits[$0.key] == nil }
-        limits.merge(try counted(left, wanted, states)) { first, _ in first }
-        try apply(limits, to: open, round, &states)
-    }
-
-    /// Thresholds by two passes of 16 bits each.
-    private func counted(
-        _ open: [Selection], _ wanted: [Key: Int], _ states: [ElementState]
-    ) throws -> [Key: (bits: Int32, ties: Int)] {
-        guard !open.isEmpty else { return [:] }
         let upper = try histograms(open, states, .ofUpperBits()) { histogram, values, count, _ in
             histogram.addUpperBits(values, count: count)
         }
@@ -96,7 +83,7 @@ struct ElementStatistics {
             else { continue }
             limits[key] = (Int32(truncatingIfNeeded: bucket.bin << 16 | found.bin), k - bucket.above - found.above)
         }
-        return limits
+        try apply(limits, to: open, round, &states)
     }
 
     private func selections(of round: Int) -> [Selection] {
@@ -173,7 +160,7 @@ struct ElementStatistics {
             let own = open.filter { $0.work == work }
             guard !own.isEmpty else { return }
             var local = [MagnitudeHistogram](repeating: empty, count: own.count)
-            try pass(own, works[work].load(), states[work]) { index, values, count in
+            try pass(own, work, states[work]) { index, values, count in
                 add(&local[index], values, count, own[index].key)
             }
             for (selection, histogram) in zip(own, local) {
@@ -190,16 +177,16 @@ struct ElementStatistics {
         try workers.run(works.count) { work in
             let own = selections.filter { $0.work == work }
             guard !own.isEmpty else { return }
-            try pass(own, works[work].load(), states[work]) { index, values, count in body(own[index], values, count) }
+            try pass(own, work, states[work]) { index, values, count in body(own[index], values, count) }
         }
     }
 
-    /// One pass over a module: calls `body` with the entries of every selection's quantity, block by block.
-    func pass(
-        _ own: [Selection], _ source: ElementSource, _ initial: ElementState,
-        _ body: (Int, UnsafePointer<Float>, Int) -> Void
+    /// One pass over a module: calls `body` with the entries of every selection's quantity.
+    private func pass(
+        _ own: [Selection], _ work: Int, _ initial: ElementState, _ body: (Int, UnsafePointer<Float>, Int) -> Void
     ) throws {
         var state = initial
+        let source = try works[work].load()
         try withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, source.blockHeight * source.columns)) {
             derived in
             try source.forEachBlock { _, chunk in
