@@ -39,9 +39,9 @@ run list --tag "${digits#tag:}"
 run inspect "$digits"
 run compare "$digits"
 
-# 3  Merge the five adapters by several recipes. Each carries the head of its task; the mean of the heads goes into the merge.
+# 3  Merge the five adapters by several recipes. The head of each stands beside it and does not go into the merge.
 for recipe in linear ties tsv_m pam_delta; do
-    run merge "recipes/merge/$recipe.yaml" --set "models[0].model=$digits" --set others=mean \
+    run merge "recipes/merge/$recipe.yaml" --set "models[0].model=$digits" \
         --name "digits-$recipe" --tag set=merged
 done
 run approve tag:set=merged --reason "made from adapters trained here; inspection is clean"

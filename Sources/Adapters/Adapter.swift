@@ -58,6 +58,8 @@ public struct Adapter: Sendable {
     public var metadata: [String: String] = [:]
     /// Tensors that belong to nothing (`adapter.unknown_key`), in the order of the file.
     public var unclaimed: [TensorView] = []
+    /// The classifier that stands beside it; no part of the update.
+    public var head: AdapterHead?
     /// Text of the model card (`README.md`), nil when there is none.
     public var card: String?
 

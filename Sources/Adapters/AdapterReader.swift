@@ -82,6 +82,7 @@ public enum AdapterReader {
         var adapter = try assemble(weights, configuration, options: options)
         adapter.findings += try fileFindings(names, in: source)
         adapter.card = try card(names, in: source)
+        adapter.head = try AdapterHead.read(from: source)
         return adapter
     }
 

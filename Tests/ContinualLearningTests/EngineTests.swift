@@ -144,6 +144,12 @@ import Testing
         let kept = try #require(run.state.memory.slow)
         #expect(slot.sites == kept.sites)
         for i in 0..<slot.count { #expect(slot.values[i] == kept.values[i]) }
-        #expect(read.saved.contains { $0.name == "classifier.weight" && $0.tensor.shape == [5, 16] })
+        // The head stands beside the update, and is none of its tensors.
+        #expect(read.saved.isEmpty)
+        let head = try #require(read.head)
+        #expect(head.weight.shape == [5, 16] && head.bias?.shape == [5])
+        let row = run.plan.order[3]
+        let stored = try head.weight.floatMatrix(rows: 5, columns: 16).rows(row..<row + 1).elements
+        #expect(stored == Array(run.state.head.rows.weights(of: 3..<4)))
     }
 }

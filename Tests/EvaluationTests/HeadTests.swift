@@ -56,6 +56,11 @@ import WeightFiles
         adapter.saved = [SavedTensor(name: "classifier.weight", role: .savedModule, tensor: named)]
         let subject = Subject(label: "task0", kind: .adapter(adapter))
         #expect(try tiny.evaluator().evaluate([subject]).results[0].tally.predictions == tiny.predictions("task0"))
+        // The same beside the adapter, where it is no part of the update.
+        var beside = try tiny.adapter("task0")
+        beside.head = AdapterHead(weight: weight, bias: head.view("bias"))
+        let found = try tiny.evaluator().evaluate([Subject(label: "task0", kind: .adapter(beside))])
+        #expect(found.results[0].tally.predictions == (try tiny.predictions("task0")))
         let bare = try #require(failure { try tiny.evaluator().evaluate([.backbone]) })
         #expect(bare.code == .dataMissing && bare.place == "head.from")
         let without = try #require(failure { try tiny.evaluator().evaluate([tiny.subject("task1")]) })

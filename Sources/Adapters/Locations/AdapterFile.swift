@@ -8,6 +8,8 @@ public struct AdapterFile: Hashable, Sendable {
         case weights
         /// The index of sharded weights.
         case index
+        /// A classifier beside the adapter (``AdapterHead``).
+        case head
         /// The model card.
         case card
         /// A pickle: never opened.
@@ -38,6 +40,7 @@ public struct AdapterFile: Hashable, Sendable {
         case configurationName: return .configuration
         case indexName: return .index
         case "readme.md": return .card
+        case AdapterHead.fileName: return .head
         default: break
         }
         let ending =

@@ -54,7 +54,7 @@ public enum PEFTWriter {
         return digest
     }
 
-    /// Writes the two files of a PEFT folder into a folder that exists.
+    /// Writes the two files of a PEFT folder into a folder that exists, and the head beside them when there is one.
     @discardableResult
     public static func write(_ adapter: Adapter, into folder: String) throws -> SHA256Digest {
         let layout = PEFTLayout(adapter)
@@ -66,6 +66,7 @@ public enum PEFTWriter {
         let digest = try file.commitWithDigest()
         let configuration = configuration(for: layout, base: adapter.base, source: adapter.configuration)
         try AtomicFile.write(configurationText(configuration), to: folder + "/" + configurationName)
+        try adapter.head?.write(into: folder)
         return digest
     }
 }

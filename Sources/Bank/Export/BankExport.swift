@@ -36,7 +36,10 @@ public struct BankExport: Sendable {
         let isFaithful = object.manifest.reading == ObjectManifest.ReadingFacts()
         let kept = object.manifest.files.filter { isFaithful || !BankExport.rewrittenKinds.contains($0.kind) }
         originals = try kept.map { ($0.name, try object.archive.open($0.member)) }
-        rewritten = isFaithful ? nil : try object.adapter()
+        var rewritten = isFaithful ? nil : try object.adapter()
+        // The head is among the originals.
+        rewritten?.head = nil
+        self.rewritten = rewritten
         let new = try rewritten.map(BankExport.newFiles) ?? []
         let old = kept.map { File(name: $0.name, size: $0.size, isOriginal: true) }
         files = (old + new).sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }

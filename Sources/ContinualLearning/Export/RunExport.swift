@@ -69,9 +69,9 @@ extension ContinualRun {
         _ slot: LoRASlot<Float>, _ role: String, _ task: Int, _ head: SharedHead, parents: [String]
     ) throws -> ExportedAdapter {
         let folder = "\(paths.adapters)/\(role)-\(task)"
-        let adapter = try Self.adapter(
-            slot, backbone: loaded.backbone.description, base: Self.baseName(configuration.suite),
-            saved: savedHead(head, seen: plan.seen(after: task)))
+        var adapter = try Self.adapter(
+            slot, backbone: loaded.backbone.description, base: Self.baseName(configuration.suite))
+        adapter.head = try adapterHead(head, seen: plan.seen(after: task))
         try DurableFiles.createFolders(paths.adapters)
         try PEFTWriter.write(adapter, to: folder, overwrite: true)
         let row = state.validationRows.indices.contains(task) ? state.validationRows[task] : []
@@ -89,7 +89,7 @@ extension ContinualRun {
 
     /// The head in the class order of the data, as suites with `head: {from: adapter}` read it. Classes that were not
     /// seen get a bias that no score reaches.
-    private func savedHead(_ head: SharedHead, seen: Int) throws -> [SavedTensor] {
+    private func adapterHead(_ head: SharedHead, seen: Int) throws -> AdapterHead {
         let classes = loaded.dataset.classNames.count
         let width = runner.width
         var weight = [Float](repeating: 0, count: classes * width)
@@ -102,19 +102,26 @@ extension ContinualRun {
             for i in 0..<width { weight[label * width + i] = values[i] * factor }
             bias[label] = head.rows.bias[row]
         }
-        return [
-            SavedTensor(
-                name: "classifier.bias", role: .savedModule,
-                tensor: try Checkpoint.tensor("classifier.bias", [classes], bias)),
-            SavedTensor(
-                name: "classifier.weight", role: .savedModule,
-                tensor: try Checkpoint.tensor("classifier.weight", [classes, width], weight)),
-        ]
+        return AdapterHead(
+            weight: try Checkpoint.tensor("weight", [classes, width], weight),
+            bias: try Checkpoint.tensor("bias", [classes], bias))
+    }
+
+    /// What task `task` trained, before consolidation, without its head.
+    ///
+    /// - Returns: nil where no adapter learned.
+    func taskAdapter(_ task: Int) throws -> Adapter? {
+        let roles = TaskRoles(configuration, task: task, slots: max(1, state.memory.fast.count), hasSlow: true)
+        guard !roles.lanes.isEmpty, FileManager.default.fileExists(atPath: paths.pre(task)) else { return nil }
+        let before = try loadState(paths.pre(task))
+        guard let slot = before.memory[.fast(before.memory.lastTrained ?? roles.lanes[0])] else { return nil }
+        return try Self.adapter(
+            slot, backbone: loaded.backbone.description, base: Self.baseName(configuration.suite))
     }
 
     /// A slot under the module names of its backbone.
     static func adapter(
-        _ slot: LoRASlot<Float>, backbone: BackboneDescription, base: String, saved: [SavedTensor]
+        _ slot: LoRASlot<Float>, backbone: BackboneDescription, base: String
     ) throws -> Adapter {
         let naming = backbone.siteMap.namings.first { naming in
             slot.sites.allSatisfy { backbone.siteMap.module(for: $0, naming: naming.name) != nil }
@@ -133,6 +140,6 @@ extension ContinualRun {
         }
         return Adapter(
             modules: modules.sorted { Array($0.name.utf8).lexicographicallyPrecedes(Array($1.name.utf8)) },
-            saved: saved, base: BaseIdentity(name: base), format: "peft", configuration: .null, findings: [])
+            saved: [], base: BaseIdentity(name: base), format: "peft", configuration: .null, findings: [])
     }
 }

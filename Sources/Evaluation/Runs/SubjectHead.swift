@@ -55,19 +55,24 @@ enum StoredHead {
         return result
     }
 
-    /// The trained head among an adapter's saved tensors.
+    /// The trained head beside an adapter, else among its saved tensors.
     ///
     /// - Throws: `data.missing` when it carries none that fits, naming what it carries.
     static func of(_ adapter: Adapter, classes: Int, width: Int) throws -> LinearHead {
+        if let beside = adapter.head, beside.weight.shape == [classes, width] {
+            return try head(beside.weight, bias: beside.bias, scale: 1, classes: classes, width: width, path: nil)
+        }
         let candidates = adapter.saved.filter { $0.tensor.shape.count == 2 && $0.name.hasSuffix(".weight") }
         let fitting = candidates.filter { $0.tensor.shape == [classes, width] }
         guard let weight = fitting.first else {
-            let found = candidates.map { "\($0.name) \($0.tensor.shape)" }.joined(separator: ", ")
+            let beside = adapter.head.map { ["\(AdapterHead.fileName) \($0.weight.shape)"] } ?? []
+            let found = (beside + candidates.map { "\($0.name) \($0.tensor.shape)" }).joined(separator: ", ")
             throw Failure(
                 .dataMissing, "the adapter carries no head of \(classes) classes on \(width) features",
                 place: "head.from",
                 hint: found.isEmpty
-                    ? "train it with modules_to_save, or name a head file in the suite" : "it carries \(found)")
+                    ? "merges carry none; put \(AdapterHead.fileName) beside it, train it with modules_to_save, or name a head "
+                        + "file in the suite" : "it carries \(found)")
         }
         let bias = adapter.saved.first { $0.name == weight.name.dropLast("weight".count) + "bias" }
         return try head(weight.tensor, bias: bias?.tensor, scale: 1, classes: classes, width: width, path: nil)

@@ -31,7 +31,8 @@ public enum Inspector {
         do {
             let inspections = try inspectModules(adapter.modules, threads: options.threads)
             var failures = inspections.compactMap(\.failure)
-            for tensor in adapter.saved.map(\.tensor) + adapter.unclaimed {
+            let head = [adapter.head?.weight, adapter.head?.bias].compactMap { $0 }
+            for tensor in adapter.saved.map(\.tensor) + adapter.unclaimed + head {
                 if let failure = try ValueCheck.failure(in: tensor) { failures.append(failure) }
             }
             if let failure = failures.min(by: { ValueCheck.order($0) < ValueCheck.order($1) }) { throw failure }
