@@ -163,6 +163,25 @@ import WeightFiles
         #expect(failureOf { try fork("early", task: 0) }?.code == .ioNotFound)
     }
 
+    @Test func `a fork in the middle has the statistics of the tasks before it`() throws {
+        let world = try TinyWorld()
+        let settings = "structure: chain\nepochs: 1\nhead: {kind: ncm, also: [ridge], drift: ridge}"
+        let source = try world.run(settings, in: "source")
+        let outcome = try source.run()
+        let configuration = try world.configuration(settings)
+        let fork = try RunFork.start(
+            from: source.folder, task: 1, configuration: configuration,
+            loaded: LoadedSuite(configuration.suite), folder: world.folder + "/fork", options: .init())
+        #expect(fork.state.statistics[.ncm]?.learned == source.plan.tasks[0])
+        let same = try fork.run()
+        for kind in source.state.statistics.keys {
+            #expect(fork.state.statistics[kind]?.state == source.state.statistics[kind]?.state, "\(kind)")
+        }
+        for (own, other) in zip(outcome.metrics, same.metrics) {
+            #expect(own.metrics.matrix.rows == other.metrics.matrix.rows)
+        }
+    }
+
     @Test func `a fork onto other tasks is refused`() throws {
         let world = try TinyWorld()
         let source = try world.run("structure: chain\nepochs: 1\n" + EngineProbe.order, in: "source")

@@ -21,6 +21,12 @@ enum UnusedKeys {
             say(key, unless: structure != .backbone)
         }
         say("protocol", unless: structure != .joint)
+        if structure.consolidates, structure != .pam, reader["consolidation"]?.members != nil,
+            let fields = try? reader.mapping("consolidation"),
+            let method = try? Consolidation.method(run.consolidation.rule.id)
+        {
+            unused += ConsolidationRule.strayKeys(fields, rule: method).map { "consolidation." + $0 }
+        }
         if structure == .moe, let experts = reader["experts"]?.members {
             unused += experts.map(\.key).filter { $0 != "k" }.map { "experts." + $0 }
         }

@@ -109,7 +109,8 @@ public struct ConsolidationRule: Sendable, Hashable {
         self.values = values
     }
 
-    /// Reads `{rule: …, alpha: …}` from a configuration.
+    /// Reads `{rule: …, alpha: …}` from a configuration. A setting that only other rules have is left out and has no
+    /// effect (``strayKeys(_:others:)`` names it): a configuration may change its rule alone.
     ///
     /// - Parameter others: keys of the mapping that somebody else reads.
     /// - Throws: as above, with the place in the file.
@@ -117,7 +118,9 @@ public struct ConsolidationRule: Sendable, Hashable {
         let id = try fields.text("rule")?.value ?? name
         let method = try Consolidation.method(id, place: fields["rule"]?.place.description)
         var values: [String: ParameterValue] = [:]
-        for member in fields.members where member.key != "rule" && !others.contains(member.key) {
+        let stray = Self.strayKeys(fields, rule: method)
+        for member in fields.members
+        where member.key != "rule" && !others.contains(member.key) && !stray.contains(member.key) {
             let place = member.value.place.description
             let declaration = try Self.declaration(member.key, of: method, place: place)
             guard let value = declaration.value(of: member.value) else {
@@ -129,6 +132,13 @@ public struct ConsolidationRule: Sendable, Hashable {
         }
         self.id = id
         self.values = values
+    }
+
+    /// Settings in a mapping that the rule does not have and some other rule has.
+    static func strayKeys(_ fields: FieldReader, rule: ConsolidationMethod) -> [String] {
+        let own = Set(rule.description.parameters.map(\.name))
+        let known = Set(Consolidation.rules.flatMap { $0.description.parameters.map(\.name) })
+        return fields.members.map(\.key).filter { known.contains($0) && !own.contains($0) }
     }
 
     public var description: ConsolidationDescription {

@@ -1,6 +1,7 @@
 import Diagnostics
 import Evaluation
 import Foundation
+import Tensors
 import WeightFiles
 
 /// Starts a run from the middle of another, with other settings (cil-engine 17).
@@ -60,19 +61,15 @@ extension ContinualRun {
     func adopt(_ old: RunPaths, task: Int) throws {
         var checkpoint = try LoadedCheckpoint(path: old.task(task))
         try checkpoint.restore(state)
-        if !state.statistics.isEmpty {
-            guard FileManager.default.fileExists(atPath: old.statistics(task)) else {
-                throw Failure(
-                    .recipeBadParameter,
-                    "the statistics of further heads are kept for the newest task only, not for task \(task)",
-                    path: old.folder, place: "head",
-                    hint: "fork after the last task, or with head: {kind: linear, also: []}")
-            }
-            try StatisticsFile.restore(&state.statistics, from: old.statistics(task))
-            try StatisticsFile.write(state.statistics, to: paths.statistics(task))
-        }
+        try relearnStatistics(through: task)
         let lengths = checkpoint.logLengths
         for (name, length) in lengths where logs[name] != nil {
+            guard !name.hasPrefix("predictions") || FileManager.default.fileExists(atPath: old.folder + "/" + name)
+            else {
+                throw Failure(
+                    .recipeBadParameter, "the predictions of the shared tasks were left out ('predictions: false')",
+                    path: old.folder, place: "predictions", hint: "fork a run that keeps them")
+            }
             guard let bytes = FileManager.default.contents(atPath: old.folder + "/" + name), bytes.count >= length
             else {
                 continue
@@ -86,5 +83,34 @@ extension ContinualRun {
                 csv: String(contentsOfFile: path, encoding: .utf8), path: path)
         }
         try saveTask(task)
+    }
+
+    /// Statistics of further heads after a task, from the checkpoints of it and of all tasks before.
+    ///
+    /// A run keeps those of its newest task only, and under its own settings of the head; the features that they are made
+    /// of follow from what each task left.
+    private func relearnStatistics(through last: Int) throws {
+        guard !state.statistics.isEmpty else { return }
+        var gate: SlotGate?
+        var previous: MemoryEvaluator?
+        for task in 0...last {
+            let left = try loadState(paths.task(task))
+            // The gate learns a task after its features are taken.
+            let evaluator = try MemoryEvaluator(
+                runner: runner, configuration: configuration, memory: left.memory, gate: gate)
+            let set = try sampleSet(splits.train(task).samples)
+            func features(_ evaluator: MemoryEvaluator) throws -> Matrix<Float> {
+                try evaluator.statisticsFeatures(set, of: evaluator.features(set, .combined, .post))
+            }
+            let before = configuration.head.driftCorrection ? try previous.map(features) : nil
+            let own = try features(evaluator)
+            for kind in state.statistics.keys {
+                try state.statistics[kind]?.learn(task: task, features: own, labels: set.rows, before: before)
+            }
+            gate = left.gate
+            previous = try MemoryEvaluator(
+                runner: runner, configuration: configuration, memory: left.memory, gate: gate)
+            cacheBudget += set.keptBytes
+        }
     }
 }

@@ -28,6 +28,7 @@ struct CilWork {
             return
         }
         let files = FileManager.default
+        let found = try? files.contentsOfDirectory(atPath: folder)
         if files.fileExists(atPath: folder + "/" + Self.requestName) {
             guard replacing else {
                 throw Failure(
@@ -35,14 +36,26 @@ struct CilWork {
                     hint: "lorabank cil resume \(folder), or add --force to begin anew")
             }
             try files.removeItem(atPath: folder)
-        } else if let found = try? files.contentsOfDirectory(atPath: folder), !found.isEmpty {
+        } else if let found, !found.isEmpty {
             throw Failure(.outputExists, "the folder is not empty and holds no run", path: folder)
         }
         let loaded = try load(configuration)
         var settled = configuration
         settled.suite = loaded.suite
         try writeRequest(settled, loaded, folder: folder)
-        try carryOut(settled, loaded, folder: folder)
+        do {
+            try carryOut(settled, loaded, folder: folder)
+        } catch {
+            forget(folder, keepingFolder: found != nil)
+            throw error
+        }
+    }
+
+    /// Removes a request whose run never began: there is nothing to resume.
+    private func forget(_ folder: String, keepingFolder: Bool) {
+        let files = FileManager.default
+        guard (try? files.contentsOfDirectory(atPath: folder)) == [Self.requestName] else { return }
+        try? files.removeItem(atPath: keepingFolder ? folder + "/" + Self.requestName : folder)
     }
 
     private func writeRequest(_ configuration: RunConfiguration, _ loaded: LoadedSuite, folder: String) throws {
@@ -140,8 +153,16 @@ struct CilWork {
             throw Failure(.outputExists, "the folder is not empty", path: folder)
         }
         try writeRequest(configuration, loaded, folder: folder)
-        let run = try RunFork.start(
-            from: source, task: task, configuration: configuration, loaded: loaded, folder: folder, options: options)
+        let run: ContinualRun
+        do {
+            run = try RunFork.start(
+                from: source, task: task, configuration: configuration, loaded: loaded, folder: folder,
+                options: options)
+        } catch {
+            // The folder was empty, and half a fork is no run.
+            try? FileManager.default.removeItem(atPath: folder)
+            throw error
+        }
         let outcome = try Interruption.cooperatively { try run.run() }
         let exported = try run.exportAdapters()
         let adapters = enters ? try CilAdapters(session: session).enter(exported, outcome) : []
