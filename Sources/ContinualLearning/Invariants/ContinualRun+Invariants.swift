@@ -174,7 +174,8 @@ extension ContinualRun {
         context.checks.append(
             InvariantCheck(
                 "I13", task: task, passed: splits.areDisjoint && others.isSubset(of: declared),
-                note: "test read besides the report: " + others.sorted().joined(separator: ", ")))
+                note: "test read besides the report: "
+                    + (others.isEmpty ? "never" : others.sorted().joined(separator: ", "))))
         let finite = state.memory.names.allSatisfy { name in
             state.memory[name].map { slot in slot.values[0..<slot.count].allSatisfy(\.isFinite) } ?? true
         }

@@ -41,7 +41,11 @@ public struct Timeline: Figure {
         var text = ""
         for (lane, name) in lanes.enumerated() {
             let y = top + cellHeight * (Double(lane) + 0.5)
-            text += SVGText.line(left, y, left + cellWidth * Double(places.count), y, opacity: 0.2)
+            // Only where nothing stands: a line through a text would strike it out.
+            for place in places.indices where !cells.contains(where: { $0.lane == lane && $0.place == place }) {
+                let x = left + cellWidth * Double(place)
+                text += SVGText.line(x, y, x + cellWidth, y, opacity: 0.2)
+            }
             text += SVGText.label(TextWidth.truncated(name, to: 28), left - 10, y + 4, anchor: "end")
         }
         for (place, name) in places.enumerated() {

@@ -10,25 +10,31 @@ struct RunTraces {
 
     private var training: HTMLPage.Section {
         let epochs = run.events.filter { $0["event"]?.string == "epoch" }
-        var slots: [String] = []
-        var points: [String: [LineChart.Point]] = [:]
-        var accuracies: [LineChart.Point] = []
-        for (index, event) in epochs.enumerated() {
-            let slot = event["slot"]?.string ?? "all"
-            if !slots.contains(slot) { slots.append(slot) }
-            points[slot, default: []].append(.init(Double(index), event["loss"]?.double))
-            let accuracy = event["val_accuracy"]?.double ?? event["train_accuracy"]?.double
-            accuracies.append(.init(Double(index), accuracy.map { $0 * 100 }))
-        }
-        guard !epochs.isEmpty, slots.count <= 8 else { return .init("Training", []) }
-        let loss = LineChart(
-            title: "Training loss, all tasks in order", xTitle: "epoch", yTitle: "loss",
-            series: slots.map { .init($0, points[$0] ?? []) })
+        let losses = curves(epochs, "loss", factor: 1)
         let isValidation = epochs.contains { $0["val_accuracy"] != nil }
+        let accuracies = curves(epochs, isValidation ? "val_accuracy" : "train_accuracy", factor: 100)
+        guard !epochs.isEmpty, losses.count <= 8 else { return .init("Training", []) }
+        let loss = LineChart(
+            title: "Training loss, all tasks in order", xTitle: "epoch", yTitle: "loss", series: losses)
         let accuracy = LineChart(
             title: isValidation ? "Validation accuracy during training (%)" : "Accuracy on training data (%)",
-            xTitle: "epoch", yTitle: "accuracy, %", series: [.init("accuracy", accuracies)])
+            xTitle: "epoch", yTitle: "accuracy, %", series: accuracies)
         return .init("Training", [.figures([loss, accuracy])])
+    }
+
+    /// One curve per slot that an event names, or per expert where its value is a list of several.
+    private func curves(_ epochs: [JSONValue], _ key: String, factor: Double) -> [LineChart.Series] {
+        var names: [String] = []
+        var points: [String: [LineChart.Point]] = [:]
+        for (index, event) in epochs.enumerated() {
+            let values = event[key]?.array ?? event[key].map { [$0] } ?? []
+            for (expert, value) in values.enumerated() {
+                let name = values.count > 1 ? "expert \(expert)" : event["slot"]?.string ?? "all"
+                if points[name] == nil { names.append(name) }
+                points[name, default: []].append(.init(Double(index), value.double.map { $0 * factor }))
+            }
+        }
+        return names.map { .init($0, points[$0] ?? []) }
     }
 
     private var experts: HTMLPage.Section {
@@ -57,7 +63,23 @@ struct RunTraces {
             title: "Winner and validation accuracy (%)", xTitle: "task", lanes: lanes.map { "expert \($0)" },
             places: places.map { "\($0)" }, cells: cells)
         return .init(
-            "Selection of experts", [.figure(timeline), .table(.init(heading: table.columns, rows: table.rows))])
+            "Selection of experts",
+            [
+                .figure(timeline),
+                .table(.init(heading: table.columns.map(Self.heading), rows: table.rows.map(Self.short))),
+            ])
+    }
+
+    private static func heading(_ column: String) -> String {
+        column == "learning_rate_multiplier" ? "rate ×" : column.replacing("_", with: " ")
+    }
+
+    /// Numbers with four digits; the table itself keeps all of them.
+    private static func short(_ row: [String]) -> [String] {
+        row.map { cell in
+            guard cell.contains("."), let number = Double(cell) else { return cell }
+            return Quantities.significant(number)
+        }
     }
 
     private var levels: HTMLPage.Section {
