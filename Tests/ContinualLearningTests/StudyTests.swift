@@ -50,6 +50,7 @@ import WeightFiles
     ) {
         let names = preset.settings.map(\.name)
         #expect(Set(names).count == names.count)
+        for merging in preset.settings.compactMap(\.merging) { #expect(names.contains(merging.source)) }
         #expect(preset.settings.filter(\.isAnchor).map(\.name) == ["backbone", "joint"])
     }
 }

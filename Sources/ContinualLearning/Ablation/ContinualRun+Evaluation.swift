@@ -33,18 +33,24 @@ extension ContinualRun {
     private func keep(
         _ logits: Matrix<Float>, of set: SampleSet, kind: HeadKind, isMain: Bool, task: Int, _ context: TaskContext
     ) throws {
-        var part = PredictionTable()
-        for row in 0..<set.count {
-            let outcome = Scores.outcome(logits, row: row, seen: context.seen, task: plan.rows(of: task))
-            part.rows.append(
-                PredictionRow(
-                    afterTask: context.task, task: task, sample: set.encoded.sourceIndices[row],
-                    trueClass: plan.order[set.rows[row]], predicted: plan.order[outcome.predicted],
-                    predictedWithin: plan.order[outcome.within], topLogit: Double(outcome.top)))
-        }
+        let part = predictions(logits, of: set, task: task, after: context.task)
         state.predictions[kind]?.rows += part.rows
         let lines = part.csv.split(separator: "\n").dropFirst().joined(separator: "\n")
         if !lines.isEmpty { try logs.add(RunLogs.predictions(kind, isMain: isMain), lines) }
+    }
+
+    /// The predictions on samples of one task after another task, among the classes seen by then.
+    func predictions(_ logits: Matrix<Float>, of set: SampleSet, task: Int, after: Int) -> PredictionTable {
+        var part = PredictionTable()
+        for row in 0..<set.count {
+            let outcome = Scores.outcome(logits, row: row, seen: plan.seen(after: after), task: plan.rows(of: task))
+            part.rows.append(
+                PredictionRow(
+                    afterTask: after, task: task, sample: set.encoded.sourceIndices[row],
+                    trueClass: plan.order[set.rows[row]], predicted: plan.order[outcome.predicted],
+                    predictedWithin: plan.order[outcome.within], topLogit: Double(outcome.top)))
+        }
+        return part
     }
 
     private func evaluateValidation(

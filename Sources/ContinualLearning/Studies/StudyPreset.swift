@@ -5,11 +5,26 @@ public struct StudySetting: Sendable, Hashable {
     public var overrides: [String]
     /// Lower or upper anchor, not a candidate.
     public var isAnchor: Bool
+    /// For settings that train nothing: the setting whose adapters are merged, and by which recipe.
+    public var merging: Merging?
+
+    public struct Merging: Sendable, Hashable {
+        public var source: String
+        public var recipe: String
+    }
 
     public init(_ name: String, _ overrides: [String], isAnchor: Bool = false) {
         self.name = name
         self.overrides = overrides
         self.isAnchor = isAnchor
+    }
+
+    /// `independent+tsv_m`: the adapters of the runs of `source`, merged by the shipped recipe of that name.
+    public init(merging source: String, by recipe: String) {
+        name = "\(source)+\(recipe)"
+        overrides = []
+        isAnchor = false
+        merging = Merging(source: source, recipe: "recipes/merge/\(recipe).yaml")
     }
 }
 
@@ -21,6 +36,9 @@ public enum StudyPreset: String, Sendable, CaseIterable {
     case twoByTwo = "2x2"
     /// One, two and three time scales.
     case timescales
+
+    /// Recipes that merge the adapters of `independent`, with the settings that they ship with.
+    static let recipes = ["linear", "task_arithmetic", "ties", "dare_ties", "knots_ties", "tsv_m", "iso_c"]
 
     public var summary: String {
         switch self {
@@ -43,6 +61,7 @@ public enum StudyPreset: String, Sendable, CaseIterable {
                     StudySetting("single-ema", ["structure=single-ema"]),
                     StudySetting("independent", ["structure=independent"]),
                 ]
+                + Self.recipes.map { StudySetting(merging: "independent", by: $0) }
                 + rules.map { StudySetting("chain/\($0)", ["structure=chain", "consolidation.rule=\($0)"]) }
                 + [
                     StudySetting("moe-v0/ta", ["structure=moe-v0", "consolidation.rule=ta"]),

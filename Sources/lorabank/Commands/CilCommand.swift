@@ -1,4 +1,5 @@
 import ArgumentParser
+import Diagnostics
 import Settings
 
 struct CilCommand: ParsableCommand, Documented {
@@ -115,17 +116,39 @@ struct CilAblate: BankCommand {
 
 struct CilReplay: BankCommand {
     static let configuration = CommandConfiguration(
-        commandName: "replay", abstract: "Consolidate the snapshots of a run by other rules, without training.",
-        discussion: "Judged on validation data by class means. Exact where slow was frozen, else marked approximate.")
-    static let examples = ["lorabank cil replay runs/chain --rule ties-lite --rule tsv"]
+        commandName: "replay", abstract: "Consolidate or merge what a run learned by other rules, without training.",
+        discussion: """
+            By rules of consolidation: judged on validation data by class means; exact where slow was frozen, else marked \
+            approximate. With --merge, for runs with structure independent: after each task the adapters of all tasks so \
+            far are merged, and all heads of the run are evaluated on test data, in the layout of `cil run`. The linear \
+            head is that of the run; statistics heads see the train data of each task once, through the merge at its end.
+            """)
+    static let examples = [
+        "lorabank cil replay runs/chain --rule ties-lite --rule tsv",
+        "lorabank cil replay runs/digits --merge recipes/merge/tsv_m.yaml",
+    ]
 
     @Argument(help: ArgumentHelp("The run directory.", valueName: "dir"), completion: .directory)
     var folder: String
     @Option(help: "A rule with its defaults. Repeatable. (default: all)")
     var rule: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            """
+            A merge recipe whose one entry of models stands for the adapters of the run, or a merge method with its \
+            defaults.
+            """, valueName: "recipe"), completion: .file())
+    var merge: String?
     @OptionGroup(title: "Global options") var global: GlobalOptions
 
-    func run(in session: Session) throws { try CilInspection(session: session).replay(folder, rules: rule) }
+    func run(in session: Session) throws {
+        let work = CilInspection(session: session)
+        guard let merge else { return try work.replay(folder, rules: rule) }
+        guard rule.isEmpty else {
+            throw Failure(.usageBadArgument, "--rule consolidates, --merge merges: one of them at a time")
+        }
+        try work.replay(folder, merging: merge)
+    }
 }
 
 struct CilDoctor: BankCommand {

@@ -8,9 +8,10 @@ struct CilStudy: BankCommand {
     static let configuration = CommandConfiguration(
         commandName: "study", abstract: "Run many settings over the same seeds and put them into one table.",
         discussion: """
-            map: structures and rules; 2x2: {chain, moe-v0} x {ta, pam-lite}; timescales: update periods. Each with the \
-            anchors backbone (lower) and joint (upper), paired by seed. A study that was stopped goes on with the runs \
-            that are missing; settings that fail are named and left out.
+            map: structures, rules, and the adapters of independent runs merged by shipped recipes (independent+tsv_m: \
+            run it where recipes/merge is); 2x2: {chain, moe-v0} x {ta, pam-lite}; timescales: update periods. Each with \
+            the anchors backbone (lower) and joint (upper), paired by seed. A study that was stopped goes on with the \
+            runs that are missing; settings that fail are named and left out.
             """)
     static let examples = [
         "lorabank cil study 2x2 --run studies/2x2 --config recipes/cil/chain.yaml",
@@ -76,6 +77,8 @@ extension StudyPreset: ExpressibleByArgument {
                 .usageBadArgument, "study \(rawValue) has no setting '\(name)'",
                 hint: Spelling.hint(for: name, among: known) ?? "settings: \(known.joined(separator: ", "))")
         }
-        return names.isEmpty ? settings : settings.filter { $0.isAnchor || names.contains($0.name) }
+        let sources = settings.filter { names.contains($0.name) }.compactMap { $0.merging?.source }
+        let wanted = Set(names + sources)
+        return names.isEmpty ? settings : settings.filter { $0.isAnchor || wanted.contains($0.name) }
     }
 }

@@ -23,6 +23,7 @@ struct StudyOutcome {
                             .object([
                                 .init("name", .string(setting.name)), .init("anchor", .bool(setting.isAnchor)),
                                 .init("overrides", .texts(setting.overrides)),
+                                .init("merge", setting.merging.map { .string($0.recipe) } ?? .null),
                                 .init(
                                     "heads",
                                     .object(table.heads.map { .init($0, numbers(setting.name, $0)) })),
@@ -128,7 +129,10 @@ struct StudyOutcome {
                 .table(
                     .init(
                         heading: ["Setting", "Overrides of \(configuration)"],
-                        rows: table.settings.map { [$0.name, $0.overrides.joined(separator: " ")] }))
+                        rows: table.settings.map { setting in
+                            let merges = setting.merging.map { "adapters of \($0.source), merged by \($0.recipe)" }
+                            return [setting.name, merges ?? setting.overrides.joined(separator: " ")]
+                        }))
             ])
         return HTMLPage(
             title: "Study \(preset.rawValue)",

@@ -97,6 +97,24 @@ struct CilInspection {
 
     // MARK: Replay
 
+    /// What the adapters of an `independent` run come to when a recipe merges them, in the layout of `cil run`.
+    func replay(_ folder: String, merging recipe: String) throws {
+        let merging = try CilMerging(recipe, session: session)
+        let (configuration, loaded) = try CilWork.request(of: folder, session)
+        let outcomes = try configuration.trainSeeds.map { seed in
+            let began = Date()
+            let run = try ContinualRun(
+                configuration.with(trainSeed: seed), loaded: loaded,
+                folder: CilWork.folder(folder, seed: seed, of: configuration),
+                options: CilWork(session: session, enters: false).options)
+            var outcome = try run.replay(recipe: merging.name, merge: merging.merge)
+            outcome.seconds = Date().timeIntervalSince(began)
+            return outcome
+        }
+        let document = CilOutcome(configuration: configuration, folder: folder, runs: outcomes, adapters: [])
+        session.result(document.document) { document.text(session) }
+    }
+
     func replay(_ folder: String, rules: [String]) throws {
         let run = try open(folder)
         let wanted = rules.isEmpty ? Consolidation.rules.map(\.description.id) : rules

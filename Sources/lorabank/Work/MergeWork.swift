@@ -93,6 +93,15 @@ struct MergeWork {
         let plan = try RecipePlanner(library: library, options: options).plan(recipe)
         session.show(plan)
         try notePending(plan)
+        return try adapter(of: plan)
+    }
+
+    /// The same with adapters that stand in no bank, and without remarks.
+    func adapter(of recipe: Recipe, from library: some AdapterLibrary, options: PlanOptions) throws -> Adapter {
+        try adapter(of: RecipePlanner(library: library, options: options).plan(recipe))
+    }
+
+    private func adapter(of plan: RecipePlan) throws -> Adapter {
         let folder = FileManager.default.temporaryDirectory.appending(path: "lorabank-\(UUID().uuidString)").path
         // The weights stay mapped after their name is gone.
         defer { try? FileManager.default.removeItem(atPath: folder) }

@@ -30,10 +30,21 @@ struct StudyWork {
     private var jobList: [Job] {
         // Seed by seed, so that a study that is stopped has whole seeds.
         seeds.flatMap { seed in
-            settings.map { setting in
-                let name = setting.name.map { $0 == "/" ? "_" : String($0) }.joined()
-                return Job(setting: setting, seed: seed, folder: "\(folder)/runs/\(name)/seed-\(seed)")
-            }
+            settings.map { Job(setting: $0, seed: seed, folder: place(of: $0.name, seed: seed)) }
+        }
+    }
+
+    private func place(of setting: String, seed: Int) -> String {
+        let name = setting.map { $0 == "/" ? "_" : String($0) }.joined()
+        return "\(folder)/runs/\(name)/seed-\(seed)"
+    }
+
+    /// The run whose adapters a job merges.
+    private func source(of job: Job) -> Job? {
+        job.setting.merging.map { merging in
+            Job(
+                setting: StudySetting(merging.source, []), seed: job.seed,
+                folder: place(of: merging.source, seed: job.seed))
         }
     }
 
@@ -63,14 +74,22 @@ struct StudyWork {
     }
 
     private func carryOut(_ open: [Job]) throws {
-        var waiting = open[...]
+        var waiting = open
         var running: [(process: Process, job: Job)] = []
         // Children inherit ignored signals, and a run that is killed goes on behind its last checkpoint.
         defer { for entry in running where entry.process.isRunning { kill(entry.process.processIdentifier, SIGKILL) } }
         var failed: [Job] = []
         while !waiting.isEmpty || !running.isEmpty {
             if Interruption.isRequested { throw CancellationError() }
-            while running.count < jobs, let job = waiting.popFirst() { running.append((try start(job), job)) }
+            while running.count < jobs, let next = waiting.firstIndex(where: { isReady($0, running.map(\.job)) }) {
+                let job = waiting.remove(at: next)
+                guard canStart(job) else {
+                    failed.append(job)
+                    session.progress.advance(by: 1)
+                    continue
+                }
+                running.append((try start(job), job))
+            }
             usleep(50_000)
             // One look at each process: one that ends between two looks would be dropped without its result.
             let ended = running.indices.filter { !running[$0].process.isRunning }
@@ -91,6 +110,16 @@ struct StudyWork {
         }
     }
 
+    /// False while the run that a job needs is still on its way: it stands before it in the list.
+    private func isReady(_ job: Job, _ running: [Job]) -> Bool {
+        guard let source = source(of: job) else { return true }
+        return !running.contains { $0.folder == source.folder }
+    }
+
+    private func canStart(_ job: Job) -> Bool {
+        source(of: job).map { FileManager.default.fileExists(atPath: $0.result) } ?? true
+    }
+
     private func start(_ job: Job) throws -> Process {
         try DurableFiles.createFolders(job.folder)
         let process = Process()
@@ -98,8 +127,8 @@ struct StudyWork {
         // A run that was interrupted goes on behind its last checkpoint.
         let begun = FileManager.default.fileExists(atPath: job.run + "/request.json")
         process.arguments =
-            (begun ? ["cil", "resume", job.run] : fresh(job)) + [
-                "--json", "--no-bank", "--no-progress", "--threads", jobs > 1 ? "1" : "\(session.threads)",
+            (begun ? ["cil", "resume", job.run, "--no-bank"] : fresh(job)) + [
+                "--json", "--no-progress", "--threads", jobs > 1 ? "1" : "\(session.threads)",
             ]
         for (name, path) in [("stdout", job.result + ".part"), ("stderr", job.folder + "/messages.txt")] {
             _ = FileManager.default.createFile(atPath: path, contents: nil)
@@ -111,9 +140,12 @@ struct StudyWork {
     }
 
     private func fresh(_ job: Job) -> [String] {
+        if let merging = job.setting.merging, let source = source(of: job) {
+            return ["cil", "replay", source.run, "--merge", merging.recipe]
+        }
         var settings = overrides + job.setting.overrides + ["seeds.train=\(job.seed)"]
         if variesOrder { settings.append("seeds.class_order=\(job.seed)") }
-        return ["cil", "run", configuration, "--run", job.run] + settings.flatMap { ["--set", $0] }
+        return ["cil", "run", configuration, "--run", job.run, "--no-bank"] + settings.flatMap { ["--set", $0] }
     }
 
     /// Gives the result its name once it is whole.
