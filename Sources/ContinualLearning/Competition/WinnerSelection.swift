@@ -73,7 +73,9 @@ extension ContinualRun {
         let evaluator = try evaluator()
         let selection = configuration.selection
         var judge = context.validation.set
-        if selection.split == .test { judge = try sampleSet(splits.test(context.task, for: WinnerSelection.leakyReading)) }
+        if selection.split == .test {
+            judge = try sampleSet(splits.test(context.task, for: WinnerSelection.leakyReading))
+        }
         if judge.count == 0 { judge = context.train.set }
         let bare = selection.gamma > 0 ? try evaluator.features(context.train.set, .slowOnly, .pre) : nil
         var scores: [ExpertScore] = []

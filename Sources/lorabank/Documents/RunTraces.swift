@@ -74,7 +74,7 @@ struct RunTraces {
         column == "learning_rate_multiplier" ? "rate ×" : column.replacing("_", with: " ")
     }
 
-    /// Numbers with four digits; the table itself keeps all of them.
+    /// Numbers with three digits; experts.csv keeps all of them.
     private static func short(_ row: [String]) -> [String] {
         row.map { cell in
             guard cell.contains("."), let number = Double(cell) else { return cell }
