@@ -291,7 +291,14 @@ enum SampleUpdates {
         #expect(resolved.map(\.name) == ["density", "lambda", "basis", "combine"])
     }
 
-    @Test(arguments: ["rule: tiess", "rule: ta\nalpha: much", "rule: ta\ndensity: 0.5", "rule: svd\nrank: 0.5"])
+    @Test func `a setting of another rule is left out and named`() throws {
+        let text = "rule: ta\nalpha: 0.4\ndensity: 0.5"
+        #expect(try read(text).values == ["alpha": .number(0.4)])
+        let fields = try FieldReader(#require(try YAMLReader.documents(in: text).first), what: "consolidation")
+        #expect(ConsolidationRule.strayKeys(fields, rule: try Consolidation.method("ta")) == ["density"])
+    }
+
+    @Test(arguments: ["rule: tiess", "rule: ta\nalpha: much", "rule: ta\ndensityy: 0.5", "rule: svd\nrank: 0.5"])
     func `wrong settings are refused with their place`(_ text: String) throws {
         let failure = #expect(throws: Failure.self) { try read(text) }
         #expect(failure?.place?.contains("line") == true)
