@@ -10,7 +10,9 @@ import Training
 
 /// Weights per expert and module, learned on training samples.
 @Suite struct CatLearningTests {
-    @Test(arguments: ["bert", "vit_timm"]) func `weights learn by the gradient of their definition`(family: String) throws {
+    @Test(arguments: ["bert", "vit_timm"]) func `weights learn by the gradient of their definition`(family: String)
+        throws
+    {
         let mixture = try TinyMixture<Double>(family, experts: 3)
         var initial: [ExpertPair: Double] = [:]
         for (expert, slot) in mixture.slots.enumerated() {
