@@ -69,9 +69,13 @@ final class Linear<S: NetworkScalar>: @unchecked Sendable {
     private let parameters: ParameterStore<S>
     /// Takes effect with the next `refresh`.
     var precision = Precision.float32
-    /// One of the two, as the precision says, after the first `refresh`.
-    private var packed: PackedMatrix<S>?
-    private var rounded: RoundedMatrix<S>?
+    private enum Form {
+        case packed(PackedMatrix<S>)
+        case rounded(RoundedMatrix<S>)
+    }
+
+    /// The weights as products read them, of the precision of the last `refresh`.
+    private var form: Form
     /// For dx = dy·W; made when gradients are first wanted.
     private var transposed: PackedMatrix<S>?
 
@@ -81,19 +85,19 @@ final class Linear<S: NetworkScalar>: @unchecked Sendable {
         self.inputs = inputs
         self.weight = weight
         self.bias = bias
+        form = .packed(PackedMatrix(outputs: outputs, inputs: inputs))
     }
 
     /// Packs the weights again after they changed.
     func refresh() {
         switch precision {
         case .float32:
-            rounded = nil
-            let copy = packed ?? PackedMatrix(outputs: outputs, inputs: inputs)
+            let copy =
+                if case .packed(let known) = form { known } else { PackedMatrix<S>(outputs: outputs, inputs: inputs) }
             copy.pack(parameters.pointer(weight), outputStride: inputs, inputStride: 1)
-            packed = copy
+            form = .packed(copy)
         case .bfloat16:
-            packed = nil
-            rounded = RoundedMatrix(outputs: outputs, inputs: inputs, weight: parameters.pointer(weight))
+            form = .rounded(RoundedMatrix(outputs: outputs, inputs: inputs, weight: parameters.pointer(weight)))
         }
         transposed?.pack(parameters.pointer(weight), outputStride: 1, inputStride: inputs)
     }
@@ -111,15 +115,14 @@ final class Linear<S: NetworkScalar>: @unchecked Sendable {
         rows: Int, _ x: UnsafePointer<S>, ldx: Int? = nil, into y: UnsafeMutablePointer<S>, accumulate: Bool = false
     ) {
         let bias = bias.map { UnsafePointer(parameters.pointer($0)) }
-        if let packed {
+        switch form {
+        case .packed(let packed):
             packed.multiply(
                 rows: rows, x, ldx: ldx ?? inputs, bias: bias, into: y, ldy: outputs, accumulate: accumulate)
-        } else if let rounded {
+        case .rounded(let rounded):
             S.multiplyBFloat16(
                 rows: rows, outputs: outputs, inputs: inputs, x: x, ldx: ldx ?? inputs, packed: rounded.elements,
                 bias: bias, y: y, ldy: outputs, accumulate: accumulate)
-        } else {
-            preconditionFailure("a linear was used before its weights were packed")
         }
     }
 
