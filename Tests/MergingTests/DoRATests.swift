@@ -134,8 +134,9 @@ import WeightFiles
         let scene = try Self.scene(isTransposed: false)
         defer { try? FileManager.default.removeItem(atPath: scene.folder) }
         let recipe = "base_model: ./base.safetensors\nmodels: [dora]\nmerge_method: cat"
-        let plan = try RecipePlanner(library: TestLibrary(named: [try scene.named()]))
-            .plan(try RecipeReader().read(text: recipe, folder: scene.folder)).withCheckpointDigests(threads: 1)
+        var plan = try RecipePlanner(library: TestLibrary(named: [try scene.named()]))
+            .plan(try RecipeReader().read(text: recipe, folder: scene.folder))
+        plan = try CheckpointDigests(of: plan, threads: 1).entered(into: plan)
         let record = try MergeOutcome.of(converted: plan.stages[0]).record
         let base = try #require(Provenance(plan: plan, records: [record], program: "test").stages[0].base)
         let bytes = try #require(FileManager.default.contents(atPath: scene.folder + "/base.safetensors"))

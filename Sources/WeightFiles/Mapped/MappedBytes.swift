@@ -59,6 +59,20 @@ public struct MappedBytes: Sendable {
         return hasher.finish()
     }
 
+    /// The same; nil when `isCancelled`, asked before every piece, says so.
+    public func digest(unless isCancelled: () -> Bool) -> SHA256Digest? {
+        var hasher = SHA256Hasher()
+        do {
+            try forEachPiece { piece in
+                if isCancelled() { throw CancellationError() }
+                hasher.update(piece)
+            }
+        } catch {
+            return nil
+        }
+        return hasher.finish()
+    }
+
     /// Runs `body` on the bytes in pieces of 8 MiB, and gives each back to the system afterwards.
     public func forEachPiece(_ body: (UnsafeRawBufferPointer) throws -> Void) rethrows {
         let step = 8 << 20

@@ -137,6 +137,8 @@ struct MergeWork {
     ) throws -> MergeRecord {
         let scratch = FileManager.default.temporaryDirectory.appending(path: "lorabank-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: scratch) }
+        let digests = digests(plan, destination, keeping: folder)
+        defer { digests?.stop() }
         var records: [MergeRecord] = []
         var results: [(stage: String, path: String, isCheckpoint: Bool)] = []
         for (index, stage) in plan.stages.enumerated() {
@@ -151,20 +153,32 @@ struct MergeWork {
                 try MergeEngine.run(
                     filled, to: isLast ? destination : .folder(inner), overwrite: isLast && replacing,
                     progress: session.progress,
-                    completing: isLast ? { try keep(plan, records + [$1], in: $0) } : nil,
+                    completing: isLast ? { try keep(plan, records + [$1], digests, in: $0) } : nil,
                     isCancelled: { Interruption.isRequested })
             }
             records.append(record)
             for warning in record.warnings { session.warn(warning) }
             if !isLast { results.append((stage.name, inner, stage.checkpoint != nil)) }
         }
-        if let folder { try keep(plan, records, in: folder) }
+        if let folder { try Interruption.cooperatively { try keep(plan, records, digests, in: folder) } }
         return records[records.count - 1]
     }
 
+    /// The digests of the input files, which are made while the merge runs; nil where no provenance is written.
+    private func digests(
+        _ plan: RecipePlan, _ destination: MergeDestination, keeping folder: String?
+    ) -> CheckpointDigests? {
+        var isKept = folder != nil
+        if plan.result.checkpoint != nil, case .folder = destination { isKept = true }
+        guard isKept else { return nil }
+        return CheckpointDigests(of: plan, threads: session.threads) { Interruption.isRequested }
+    }
+
     /// Writes how the result was made beside it.
-    private func keep(_ plan: RecipePlan, _ records: [MergeRecord], in folder: String) throws {
-        let plan = try plan.withCheckpointDigests(threads: session.threads)
+    private func keep(
+        _ plan: RecipePlan, _ records: [MergeRecord], _ digests: CheckpointDigests?, in folder: String
+    ) throws {
+        let plan = try digests?.entered(into: plan) ?? plan
         let provenance = Provenance(plan: plan, records: records, program: MergeWork.program)
         let text = provenance.json(includesTimes: false).text(.indented(2), asciiOnly: false) + "\n"
         try AtomicFile.write(Array(text.utf8), to: folder + "/" + MergeWork.provenanceName, overwrite: true)
