@@ -7,13 +7,14 @@ import Testing
     @Test func denseRowsDoNotDependOnTheRangeAskedFor() throws {
         var random = TestRandom(24)
         let factors = random.factors(200, 37, 5)
-        let whole = try factors.dense()
+        let whole = factors.dense()
+        let packed = PackedFactors(factors)
         #expect(Reference.relativeError(whole.inDouble, Reference.delta(factors)) < 1e-6)
         for height in [1, 7, 64, 200] {
             for start in stride(from: 0, to: 200, by: height) {
                 let range = start..<min(start + height, 200)
                 var part = [Float](repeating: 0, count: range.count * 37)
-                try part.withUnsafeMutableBufferPointer { try factors.product(rows: range, into: $0) }
+                part.withUnsafeMutableBufferPointer { packed.product(rows: range, into: $0) }
                 #expect(part == whole.rows(range).elements)
             }
         }
@@ -21,7 +22,7 @@ import Testing
 
     @Test func rankZeroIsTheZeroUpdate() throws {
         let factors = LowRankFactors(b: Matrix(rows: 3, columns: 0), a: Matrix(rows: 0, columns: 4))
-        #expect(try factors.dense() == Matrix(rows: 3, columns: 4))
+        #expect(factors.dense() == Matrix(rows: 3, columns: 4))
     }
 
     @Test(arguments: [(30, 20, 4), (6, 40, 9), (40, 5, 8), (300, 1, 2)])

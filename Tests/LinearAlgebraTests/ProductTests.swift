@@ -32,6 +32,25 @@ import Testing
         #expect(try symmetricProduct(Matrix<Double>(rows: 3, columns: 0)) == Matrix(rows: 3, columns: 3))
     }
 
+    /// Shapes on both sides of the stretches that the products work in.
+    @Test(arguments: [(1, 1, 1), (97, 513, 40), (200, 65, 17), (3, 1_030, 2), (0, 4, 2), (4, 0, 2), (4, 3, 0)])
+    func narrowProductsEqualTheTripleLoop(_ shape: (Int, Int, Int)) {
+        var random = TestRandom(4)
+        let (rows, wide, narrow) = shape
+        let m = random.doubles(rows, wide).inFloat
+        let x = random.doubles(wide, narrow).inFloat
+        let y = random.doubles(rows, narrow).inFloat
+        let product = NarrowFactor.product(m, x)
+        #expect(Reference.difference(product.inDouble, Reference.product(m.inDouble, x.inDouble)) < 1e-3)
+        let transposed = NarrowFactor.transposedProduct(m, y)
+        let expected = Reference.product(m.inDouble.transposed(), y.inDouble)
+        #expect(Reference.difference(transposed.inDouble, expected) < 1e-3)
+        // A row's result is the same without the rows beside it.
+        for row in [0, rows / 2, rows - 1] where row >= 0 && row < rows {
+            #expect(NarrowFactor.product(m.rows(row..<row + 1), x) == product.rows(row..<row + 1))
+        }
+    }
+
     @Test func pointerLevelProductHonoursStridesAndBeta() {
         let a: [Float] = [1, 2, 9, 3, 4, 9]
         let b: [Float] = [1, 0, 9, 9, 0, 1, 9, 9]

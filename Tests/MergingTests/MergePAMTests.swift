@@ -71,7 +71,7 @@ import Testing
             func floats(_ x: Dense) -> Matrix<Float> {
                 Matrix(rows: x.rows, columns: x.columns, elements: x.values.map(Float.init))
             }
-            return try LowRankFactors(b: floats(module.b), a: floats(module.a), scale: module.scale).dense().elements
+            return LowRankFactors(b: floats(module.b), a: floats(module.a), scale: module.scale).dense().elements
         }
         var state = entries[0].map { Float(weights[0] * Double($0)) }
         for t in 1..<3 {

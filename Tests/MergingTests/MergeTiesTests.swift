@@ -38,7 +38,7 @@ import Testing
                 func floats(_ x: Dense) -> Matrix<Float> {
                     Matrix(rows: x.rows, columns: x.columns, elements: x.values.map(Float.init))
                 }
-                return try LowRankFactors(b: floats(module.b), a: floats(module.a), scale: module.scale).dense()
+                return LowRankFactors(b: floats(module.b), a: floats(module.a), scale: module.scale).dense()
                     .elements
             }
         }

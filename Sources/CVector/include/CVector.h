@@ -6,7 +6,9 @@
 
 #include "BFloat16Product.h"
 #include "Gelu.h"
+#include "MagnitudeCount.h"
 #include "PackedProduct.h"
+#include "SignElection.h"
 #include "ThreadRoom.h"
 
 typedef float f32x4 __attribute__((ext_vector_type(4)));

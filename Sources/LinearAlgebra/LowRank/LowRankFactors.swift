@@ -26,52 +26,13 @@ public struct LowRankFactors: Sendable, Equatable {
 }
 
 extension LowRankFactors {
-    /// Rows that a dense product forms at a time. Fixed, and tiles begin at its multiples, so that no entry depends on
-    /// which rows a caller asks for: BLAS may round differently for other heights.
+    /// Rows of ΔW that passes over it form at a time.
     public static let denseTile = 64
 
-    /// Writes the rows `range` of ΔW, row-major, into `target` (range.count × columns).
-    ///
-    /// Every entry is the same whatever `range` it is asked in. Single precision products; the scale is applied last.
-    /// - Throws: `numeric.dimension_limit`.
-    public func product(rows range: Range<Int>, into target: UnsafeMutableBufferPointer<Float>) throws {
-        precondition(range.lowerBound >= 0 && range.upperBound <= rows && target.count == range.count * columns)
-        guard let output = target.baseAddress, rank > 0 else { return target.update(repeating: 0) }
-        let sizes = try (n: blasDimension(columns), k: blasDimension(rank))
-        let tile = LowRankFactors.denseTile
-        b.elements.withUnsafeBufferPointer { b in
-            a.elements.withUnsafeBufferPointer { a in
-                guard let b = b.baseAddress, let a = a.baseAddress else { return }
-                func form(_ start: Int, _ c: UnsafeMutablePointer<Float>) {
-                    Float.gemm(
-                        transposeA: false, transposeB: false, m: Int32(min(tile, rows - start)), n: sizes.n, k: sizes.k,
-                        alpha: Float(scale), a: b + start * rank, lda: sizes.k, b: a, ldb: sizes.n, beta: 0, c: c,
-                        ldc: sizes.n)
-                }
-                for start in stride(from: range.lowerBound / tile * tile, to: range.upperBound, by: tile) {
-                    let whole = start..<min(start + tile, rows)
-                    let wanted = whole.clamped(to: range)
-                    let place = output + (wanted.lowerBound - range.lowerBound) * columns
-                    if wanted == whole {
-                        form(start, place)
-                    } else {
-                        withUnsafeTemporaryAllocation(of: Float.self, capacity: whole.count * columns) { scratch in
-                            guard let scratch = scratch.baseAddress else { return }
-                            form(start, scratch)
-                            let from = scratch + (wanted.lowerBound - start) * columns
-                            place.update(from: from, count: wanted.count * columns)
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// ΔW as a dense matrix.
-    ///
-    /// - Throws: `numeric.dimension_limit`.
-    public func dense() throws -> Matrix<Float> {
-        try Matrix(rows: rows, columns: columns, writtenBy: { try product(rows: 0..<rows, into: $0) })
+    /// ΔW as a dense matrix, in single precision.
+    public func dense() -> Matrix<Float> {
+        let packed = PackedFactors(self)
+        return Matrix(rows: rows, columns: columns, writtenBy: { packed.product(rows: 0..<rows, into: $0) })
     }
 
     /// Thin SVD of ΔW restricted to its support: the singular values above `relative · σ₀`, in double precision,

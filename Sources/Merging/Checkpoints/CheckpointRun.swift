@@ -219,7 +219,8 @@ struct CheckpointRun {
             }
         }
         let all = found.all
-        let states = try ElementStatistics(works: all.map(\.work), workers: workers).collect()
+        let states = try ElementStatistics(works: all.map(\.work), workers: workers, memoryLimit: plan.memoryLimitBytes)
+            .collect()
         return Dictionary(uniqueKeysWithValues: zip(all, states).map { ($0.index, $1) })
     }
 

@@ -113,12 +113,8 @@ struct TensorCombination {
 
 /// c · s · B · A added to the base in one go: the product's sums begin with the base's numbers.
 struct LowRankFold {
-    private let rank: Int
     private let columns: Int
-    /// c · s · B, [rows, rank]
-    private let left: Matrix<Float>
-    /// Aᵀ as the product wants it
-    private let packed: [Float]
+    private let packed: PackedFactors
     private let squares: Double
 
     /// nil unless the only operand is a plain low-rank update of a base.
@@ -129,27 +125,11 @@ struct LowRankFold {
         }
         let factors = try module.baseFactors()
         guard factors.rank > 0, factors.columns > 0 else { return nil }
-        rank = factors.rank
         columns = factors.columns
         let scale = coefficients[0] * factors.scale
-        left = Matrix(
-            rows: factors.rows, columns: factors.rank, elements: factors.b.elements.map { Float(scale * Double($0)) })
-        packed = try LowRankFold.pack(factors.a)
-        let norm = try FactorPair(a: factors.a, b: left).frobenius()
+        packed = PackedFactors(LowRankFactors(b: factors.b, a: factors.a, scale: scale))
+        let norm = abs(scale) * (try FactorPair(a: factors.a, b: factors.b).frobenius())
         squares = norm * norm
-    }
-
-    private static func pack(_ a: Matrix<Float>) throws -> [Float] {
-        let count = PackedProduct.count(outputs: a.columns, inputs: a.rows)
-        return [Float](unsafeUninitializedCapacity: count) { target, initialized in
-            target.initialize(repeating: 0)
-            a.elements.withUnsafeBufferPointer { source in
-                guard let to = target.baseAddress, let from = source.baseAddress else { return }
-                PackedProduct.pack(
-                    outputs: a.columns, inputs: a.rows, weight: from, outputStride: 1, inputStride: a.columns, into: to)
-            }
-            initialized = count
-        }
     }
 
     /// Writes base + update of some rows.
@@ -163,17 +143,7 @@ struct LowRankFold {
                 let range = start..<min(start + height, rows.upperBound)
                 let values = UnsafeMutableBufferPointer(rebasing: tile[..<(range.count * columns)])
                 try reader.base(range, into: values)
-                left.elements.withUnsafeBufferPointer { left in
-                    packed.withUnsafeBufferPointer { packed in
-                        guard let x = left.baseAddress, let w = packed.baseAddress, let y = values.baseAddress else {
-                            return
-                        }
-                        PackedProduct.multiply(
-                            rows: range.count, outputs: columns, inputs: rank, x: x + range.lowerBound * rank,
-                            ldx: rank,
-                            packed: w, bias: nil, y: y, ldy: columns, accumulate: true)
-                    }
-                }
+                packed.product(rows: range, into: values, accumulate: true)
                 try sink.append(UnsafeBufferPointer(values))
             }
         }

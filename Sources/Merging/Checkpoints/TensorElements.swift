@@ -68,7 +68,11 @@ struct TensorElements: Sendable {
         _ state: ElementState?, to output: CheckpointOutput, index: Int, isCancelled: @escaping @Sendable () -> Bool
     ) throws -> CheckpointOutput.Summary {
         let alone = Workers(threads: 1, isCancelled: isCancelled)
-        let state = try state ?? ElementStatistics(works: [work], workers: alone).collect()[0]
+        let state =
+            try state
+            ?? ElementStatistics(
+                works: [work], workers: alone, memoryLimit: memoryLimit / max(1, threads)
+            ).collect()[0]
         let reader = try TensorReader(task, grid: grid, zeroNonFinite: zeroNonFinite)
         var sink = TensorSink(task, output, index: index)
         var squares = 0.0

@@ -143,7 +143,11 @@ struct TensorMerging: Sendable {
                 coordinates.source
             }
             let alone = Workers(threads: 1, isCancelled: workers.isCancelled)
-            let state = try state ?? ElementStatistics(works: [work], workers: alone).collect()[0]
+            let state =
+                try state
+                ?? ElementStatistics(
+                    works: [work], workers: alone, memoryLimit: memoryLimit
+                ).collect()[0]
             let merged = try rule.dense(coordinates.source, state)
             let update = try coordinates.restored(merged.matrix)
             guard !update.elements.contains(where: { !$0.isFinite }) else { throw try task.nonFinite() }
@@ -228,6 +232,7 @@ struct TensorMerging: Sendable {
     ) throws -> CheckpointOutput.Summary {
         let reader = try TensorReader(task, grid: task.grid, zeroNonFinite: plan.zeroNonFinite)
         var sink = TensorSink(task, output, index: index)
+        let packed = PackedFactors(update)
         let columns = task.grid.columns
         let height = LowRankFactors.denseTile
         var squares = 0.0
@@ -238,7 +243,7 @@ struct TensorMerging: Sendable {
                 let base = UnsafeMutableBufferPointer(rebasing: scratch[..<count])
                 let delta = UnsafeMutableBufferPointer(rebasing: scratch[count..<2 * count])
                 try reader.base(rows, into: base)
-                try update.product(rows: rows, into: delta)
+                packed.product(rows: rows, into: delta)
                 squares += ValueScan.sumOfSquares(UnsafeBufferPointer(delta))
                 for e in 0..<count { base[e] += delta[e] }
                 try sink.append(UnsafeBufferPointer(base))

@@ -11,7 +11,7 @@ struct TensorReader {
     let grid: TensorGrid
     /// Replace NaN and infinities of inputs by zero.
     let zeroNonFinite: Bool
-    private let factors: [LowRankFactors?]
+    private let factors: [PackedFactors?]
     private let decompositions: [WeightDecomposition?]
 
     /// - Parameter grid: any for a task that does not need whole rows; then only `grid.count` matters.
@@ -19,7 +19,7 @@ struct TensorReader {
         self.task = task
         self.grid = grid
         self.zeroNonFinite = zeroNonFinite
-        var factors: [LowRankFactors?] = []
+        var factors: [PackedFactors?] = []
         var decompositions: [WeightDecomposition?] = []
         for operand in task.operands {
             guard case .module(let module) = operand.content else {
@@ -29,7 +29,7 @@ struct TensorReader {
             }
             var update = try module.baseFactors()
             try TensorReader.check(&update, operand, zeroNonFinite)
-            factors.append(update)
+            factors.append(PackedFactors(update))
             decompositions.append(
                 try module.magnitude.flatMap { magnitude in
                     try task.base.map { try WeightDecomposition(magnitude, module, update, base: $0) }
@@ -70,9 +70,9 @@ struct TensorReader {
         _ i: Int, _ rows: Range<Int>, base: UnsafePointer<S>, into target: UnsafeMutableBufferPointer<S>
     ) throws {
         guard let factors = factors[i] else { return }
-        try withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, target.count)) { scratch in
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, target.count)) { scratch in
             let part = UnsafeMutableBufferPointer(rebasing: scratch[..<target.count])
-            try factors.product(rows: rows, into: part)
+            factors.product(rows: rows, into: part)
             for e in 0..<target.count { target[e] = S(part[e]) }
         }
         decompositions[i]?.apply(rows, columns: grid.columns, base: base, target)
@@ -128,6 +128,7 @@ struct WeightDecomposition {
 
     private static func norms(_ update: LowRankFactors, _ base: TensorView) throws -> [Double] {
         let columns = update.columns
+        let packed = PackedFactors(update)
         var sums = [Double](repeating: 0, count: columns)
         let height = LowRankFactors.denseTile
         try withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * height * columns) { scratch in
@@ -136,7 +137,7 @@ struct WeightDecomposition {
                 let count = rows.count * columns
                 let delta = UnsafeMutableBufferPointer(rebasing: scratch[..<count])
                 let weights = UnsafeMutableBufferPointer(rebasing: scratch[count..<2 * count])
-                try update.product(rows: rows, into: delta)
+                packed.product(rows: rows, into: delta)
                 try base.copy(elements: rows.lowerBound * columns..<rows.upperBound * columns, into: weights)
                 for row in 0..<rows.count {
                     for j in 0..<columns {

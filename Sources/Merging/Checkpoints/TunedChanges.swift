@@ -130,18 +130,25 @@ struct TunedMatrix: StreamedOperator, Sendable {
     }
 
     func apply(_ x: Matrix<Float>) throws -> Matrix<Float> {
-        var parts: [Matrix<Float>] = []
-        try forEachBlock { _, block in parts.append(try multiply(block, x)) }
-        return Matrix.stacked(parts)
+        let factor = NarrowFactor(x)
+        return try Matrix(rows: rows, columns: x.columns) { target in
+            try forEachBlock { rows, block in
+                let part = target[rows.lowerBound * x.columns..<rows.upperBound * x.columns]
+                block.elements.withUnsafeBufferPointer {
+                    factor.product($0, into: UnsafeMutableBufferPointer(rebasing: part))
+                }
+            }
+        }
     }
 
     func applyTransposed(_ y: Matrix<Float>) throws -> Matrix<Float> {
-        var sum = Matrix<Double>(rows: columns, columns: y.columns)
+        var sum = Matrix<Float>(rows: columns, columns: y.columns)
         try forEachBlock { rows, block in
-            let part = try multiply(block, y.rows(rows), transposeA: true)
-            for i in 0..<part.elements.count { sum.elements[i] += Double(part.elements[i]) }
+            block.elements.withUnsafeBufferPointer {
+                NarrowFactor.addTransposedProduct($0, y.rows(rows), to: &sum)
+            }
         }
-        return sum.inFloat
+        return sum
     }
 
     private func forEachBlock(_ body: (Range<Int>, Matrix<Float>) throws -> Void) throws {

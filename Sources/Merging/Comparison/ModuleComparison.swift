@@ -68,7 +68,7 @@ struct ModuleComparison: Sendable {
         supports = spaces.map(\.sigma.count)
         leftOverlap = try ModuleComparison.overlaps(spaces.map(\.u))
         rightOverlap = try ModuleComparison.overlaps(spaces.map { $0.vt.transposed() })
-        let signs = try SignConflict.count(
+        let signs = SignConflict.count(
             factors, share: signShare, random: CounterRandom(seed: seed, stream: "compare", input.name))
         opposite = signs.opposite
         entriesSeen = signs.entries

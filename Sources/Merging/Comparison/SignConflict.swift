@@ -11,20 +11,21 @@ enum SignConflict {
     /// - Returns: the counts per pair (symmetric, zero diagonal) and how many entries were looked at.
     static func count(
         _ factors: [LowRankFactors], share: Double, random: CounterRandom
-    ) throws -> (opposite: Matrix<Double>, entries: Double) {
+    ) -> (opposite: Matrix<Double>, entries: Double) {
         var opposite = Matrix<Double>(rows: factors.count, columns: factors.count)
         guard let first = factors.first, first.rows > 0, first.columns > 0 else { return (opposite, 0) }
         let blocks = drawn((first.rows + blockRows - 1) / blockRows, share: share, random: random)
         let size = blockRows * first.columns
+        let packed = factors.map { PackedFactors($0) }
         var entries = 0
-        try withUnsafeTemporaryAllocation(of: Float.self, capacity: size * factors.count) { scratch in
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: size * factors.count) { scratch in
             for block in blocks {
                 let rows = block * blockRows..<min(first.rows, (block + 1) * blockRows)
                 let used = rows.count * first.columns
                 let parts = factors.indices.map {
                     UnsafeMutableBufferPointer(rebasing: scratch[$0 * size..<$0 * size + used])
                 }
-                for (index, factor) in factors.enumerated() { try factor.product(rows: rows, into: parts[index]) }
+                for (index, factor) in packed.enumerated() { factor.product(rows: rows, into: parts[index]) }
                 for i in factors.indices {
                     for j in (i + 1)..<max(i + 1, factors.count) {
                         let number = Double(oppositeSigns(UnsafeBufferPointer(parts[i]), UnsafeBufferPointer(parts[j])))

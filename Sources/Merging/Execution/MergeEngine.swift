@@ -145,7 +145,8 @@ struct MergeRun {
             }
         }
         let all = found.all
-        let states = try ElementStatistics(works: all.map(\.work), workers: workers).collect()
+        let states = try ElementStatistics(works: all.map(\.work), workers: workers, memoryLimit: plan.memoryLimitBytes)
+            .collect()
         return Dictionary(
             uniqueKeysWithValues: zip(all, states).map { ($0.index, Preparation(state: $1, alignment: $0.alignment)) })
     }

@@ -219,7 +219,9 @@ struct ModuleAnalysis: Sendable {
                 rows: task.rows, columns: task.columns, operands: task.operands.count,
                 memoryLimit: plan.memoryLimitBytes / max(1, plan.threads))
         return ElementWork(rule: rule, rows: task.rows, columns: task.columns) {
-            try ElementSource(stack, blockHeight: height)
+            let source = try ElementSource(stack, blockHeight: height)
+            guard !source.mayOverflow else { throw task.nonFiniteResult }
+            return source
         }
     }
 
@@ -230,7 +232,11 @@ struct ModuleAnalysis: Sendable {
         let source = try work.load()
         let loaded = ElementWork(rule: rule, rows: task.rows, columns: task.columns) { source }
         let alone = Workers(threads: 1, isCancelled: workers.isCancelled)
-        let state = try state ?? ElementStatistics(works: [loaded], workers: alone).collect()[0]
+        let state =
+            try state
+            ?? ElementStatistics(
+                works: [loaded], workers: alone, memoryLimit: plan.memoryLimitBytes / max(1, plan.threads)
+            ).collect()[0]
         let recompressor = Recompressor(
             rule: rankRule(task), split: plan.output.split ?? task.output.split, memoryLimit: plan.memoryLimitBytes,
             seed: plan.seed ?? 0, module: task.name)

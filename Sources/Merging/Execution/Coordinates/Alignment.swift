@@ -75,8 +75,8 @@ struct Alignment: Sendable {
     func source(_ stack: FactorStack, blockHeight: Int) throws -> ElementSource {
         let updates: [ElementSource.Update] = try parts.indices.map { i in
             switch frame {
-            case .output: .lowRank(LowRankFactors(b: parts[i], a: try stack.a(i)))
-            case .input: .lowRank(LowRankFactors(b: try stack.b(i), a: parts[i]))
+            case .output: .lowRank(PackedFactors(LowRankFactors(b: parts[i], a: try stack.a(i))))
+            case .input: .lowRank(PackedFactors(LowRankFactors(b: try stack.b(i), a: parts[i])))
             case .core: .dense(parts[i])
             }
         }

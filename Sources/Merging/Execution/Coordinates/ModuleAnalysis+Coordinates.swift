@@ -83,7 +83,9 @@ extension ModuleAnalysis {
 
     private func statistics(_ work: ElementWork) throws -> ElementState {
         let alone = Workers(threads: 1, isCancelled: workers.isCancelled)
-        return try ElementStatistics(works: [work], workers: alone).collect()[0]
+        return try ElementStatistics(
+            works: [work], workers: alone, memoryLimit: plan.memoryLimitBytes / max(1, plan.threads)
+        ).collect()[0]
     }
 
     /// A smaller rank or a post-step: the joint core of the result, and of the operands where a step looks at them.

@@ -4,8 +4,7 @@ import Tensors
 /// The updates X_i of one module as rows of floats, formed when they are needed.
 struct ElementSource: Sendable {
     enum Update: Sendable {
-        /// Formed in tiles of rows at absolute multiples of one height, so that no entry depends on the block.
-        case lowRank(LowRankFactors)
+        case lowRank(PackedFactors)
         case dense(Matrix<Float>)
     }
 
@@ -22,8 +21,8 @@ struct ElementSource: Sendable {
     /// h, rows per block.
     let blockHeight: Int
 
-    /// Rows that fit into L2 or L3 with all operands; larger blocks gain nothing. A multiple of the products' tiles.
-    static let usefulHeight = 64
+    /// Rows that stay in L2 or near it with all operands; larger blocks lose. A multiple of the height of the products' tiles.
+    static let usefulHeight = 24
 
     /// h of merge-methods 2.1, not more than is useful.
     static func blockHeight(rows: Int, columns: Int, operands: Int, memoryLimit: Int) -> Int {
@@ -52,28 +51,36 @@ struct ElementSource: Sendable {
 
     /// Reads the factors of a module; their pages are given back.
     init(_ stack: FactorStack, blockHeight: Int) throws {
-        let updates = try stack.lowRankFactors().map { Update.lowRank($0) }
+        let updates = try stack.lowRankFactors().map { Update.lowRank(PackedFactors($0)) }
         stack.releasePages()
         self.init(rows: stack.rows, columns: stack.columns, updates: updates, blockHeight: blockHeight)
+    }
+
+    /// Entries may overflow while they are formed: the rules would take an undefined one for zero.
+    var mayOverflow: Bool {
+        updates.contains { if case .lowRank(let factors) = $0 { factors.mayOverflow } else { false } }
     }
 
     /// Entries of one operand.
     var count: Int { rows * columns }
 
     /// Calls `body` with every block of rows in order. The block's entries may be overwritten.
-    func forEachBlock(_ body: (Range<Int>, ElementChunk) throws -> Void) throws {
-        let size = blockHeight * columns
+    ///
+    /// - Parameter share: the first 1/share of every block's rows only.
+    func forEachBlock(share: Int = 1, _ body: (Range<Int>, ElementChunk) throws -> Void) throws {
+        let height = max(1, blockHeight / share)
+        let size = height * columns
         try withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, size * operandCount)) { entries in
             try withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>.self, capacity: operandCount) {
                 pointers in
                 guard let base = entries.baseAddress else { return }
                 for i in 0..<operandCount { pointers[i] = base + i * size }
                 for start in stride(from: 0, to: rows, by: blockHeight) {
-                    let range = start..<min(start + blockHeight, rows)
+                    let range = start..<min(start + height, rows)
                     let count = range.count * columns
                     try together?(range, pointers)
                     for (i, update) in updates.enumerated() {
-                        try fill(update, range, UnsafeMutableBufferPointer(start: pointers[i], count: count))
+                        fill(update, range, UnsafeMutableBufferPointer(start: pointers[i], count: count))
                     }
                     let chunk = ElementChunk(
                         operands: UnsafeBufferPointer(pointers), offset: 0, start: start * columns, count: count,
@@ -84,9 +91,41 @@ struct ElementSource: Sendable {
         }
     }
 
-    private func fill(_ update: Update, _ range: Range<Int>, _ target: UnsafeMutableBufferPointer<Float>) throws {
+    /// Calls `body` with the entries of the operands `wanted`, block by block and one operand after the other, so that
+    /// each is still in the second cache when it is looked at.
+    ///
+    /// - Parameter share: the first 1/share of every block's rows only.
+    func forEachOperand(
+        _ wanted: [Int], share: Int = 1, _ body: (Int, UnsafePointer<Float>, Int) throws -> Void
+    ) throws {
+        let height = max(1, blockHeight / share)
+        let size = height * columns
+        let together = together
+        try withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, size * (together == nil ? 1 : operandCount)))
+        {
+            entries in
+            try withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>.self, capacity: operandCount) {
+                pointers in
+                guard let base = entries.baseAddress else { return }
+                for i in 0..<operandCount { pointers[i] = together == nil ? base : base + i * size }
+                for start in stride(from: 0, to: rows, by: blockHeight) {
+                    let range = start..<min(start + height, rows)
+                    let count = range.count * columns
+                    try together?(range, pointers)
+                    for i in wanted {
+                        if together == nil {
+                            fill(updates[i], range, UnsafeMutableBufferPointer(start: base, count: count))
+                        }
+                        try body(i, pointers[i], count)
+                    }
+                }
+            }
+        }
+    }
+
+    private func fill(_ update: Update, _ range: Range<Int>, _ target: UnsafeMutableBufferPointer<Float>) {
         switch update {
-        case .lowRank(let factors): try factors.product(rows: range, into: target)
+        case .lowRank(let factors): factors.product(rows: range, into: target)
         case .dense(let matrix):
             matrix.elements.withUnsafeBufferPointer { source in
                 guard let from = source.baseAddress else { return }

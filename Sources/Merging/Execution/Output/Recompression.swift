@@ -117,8 +117,8 @@ struct DenseOperator: StreamedOperator {
     var rows: Int { matrix.rows }
     var columns: Int { matrix.columns }
 
-    func apply(_ x: Matrix<Float>) throws -> Matrix<Float> { try multiply(matrix, x) }
-    func applyTransposed(_ y: Matrix<Float>) throws -> Matrix<Float> { try multiply(matrix, y, transposeA: true) }
+    func apply(_ x: Matrix<Float>) -> Matrix<Float> { NarrowFactor.product(matrix, x) }
+    func applyTransposed(_ y: Matrix<Float>) -> Matrix<Float> { NarrowFactor.transposedProduct(matrix, y) }
 }
 
 /// The result of a class E rule as an operator that forms it anew, block by block, for every product.
@@ -131,20 +131,22 @@ struct ElementOperator: StreamedOperator {
     var columns: Int { source.columns }
 
     func apply(_ x: Matrix<Float>) throws -> Matrix<Float> {
-        var parts: [Matrix<Float>] = []
-        try rule.forEachMergedBlock(source, state) { range, values in
-            parts.append(try multiply(Matrix(rows: range.count, columns: columns, elements: Array(values)), x))
+        let factor = NarrowFactor(x)
+        return try Matrix(rows: rows, columns: x.columns) { target in
+            try rule.forEachMergedBlock(source, state) { range, values in
+                factor.product(
+                    UnsafeBufferPointer(values),
+                    into: UnsafeMutableBufferPointer(
+                        rebasing: target[range.lowerBound * x.columns..<range.upperBound * x.columns]))
+            }
         }
-        return Matrix.stacked(parts)
     }
 
     func applyTransposed(_ y: Matrix<Float>) throws -> Matrix<Float> {
-        var sum = Matrix<Double>(rows: columns, columns: y.columns)
+        var sum = Matrix<Float>(rows: columns, columns: y.columns)
         try rule.forEachMergedBlock(source, state) { range, values in
-            let block = Matrix(rows: range.count, columns: columns, elements: Array(values))
-            let part = try multiply(block, y.rows(range), transposeA: true)
-            for i in 0..<part.elements.count { sum.elements[i] += Double(part.elements[i]) }
+            NarrowFactor.addTransposedProduct(UnsafeBufferPointer(values), y.rows(range), to: &sum)
         }
-        return sum.inFloat
+        return sum
     }
 }
