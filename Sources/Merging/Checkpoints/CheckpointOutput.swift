@@ -86,6 +86,11 @@ struct CheckpointOutput: Sendable {
         try resumable.write(bytes, file: place.file, at: place.range.lowerBound + offset)
     }
 
+    /// Where in a block of the disk the byte at `offset` of a tensor lies.
+    func placeInBlock(tensor: Int, at offset: Int) -> Int {
+        (places[tensor].range.lowerBound + offset) % ResumableOutput.block
+    }
+
     func finish(_ tensor: Int, _ summary: Summary) throws {
         try resumable.finish(tensor, text: summary.line, bytes: places[tensor].range.count)
     }

@@ -256,12 +256,15 @@ struct CheckpointRun {
     ) throws -> CheckpointOutput.Summary {
         defer { tensor.releasePages() }
         guard tensor.dtype != task.dtype else {
+            var sink = TensorSink(task, output, index: index)
             let step = 8 << 20
             for start in stride(from: 0, to: tensor.bytes.count, by: step) {
                 if workers.isCancelled() { throw CancellationError() }
-                let part = UnsafeRawBufferPointer(rebasing: tensor.bytes[start..<min(start + step, tensor.bytes.count)])
-                try output.write(part, tensor: index, at: start)
+                try sink.append(
+                    UnsafeRawBufferPointer(
+                        rebasing: tensor.bytes[start..<min(start + step, tensor.bytes.count)]))
             }
+            try sink.flush()
             return CheckpointOutput.Summary(frobenius: 0, maxError: 0)
         }
         var converted = TensorTask(

@@ -1,15 +1,21 @@
 import Diagnostics
 import LinearAlgebra
 import Tensors
+import WeightFiles
 
 /// Takes the merged numbers of one tensor in order, rounds them once and writes them in large pieces.
+///
+/// The bytes lie in the buffer as they will lie in the file, modulo a block of the disk, and but for the first and the
+/// last piece only whole blocks are written: they can go to the disk without another copy.
 struct TensorSink: ~Copyable {
     private let task: TensorTask
     private let output: CheckpointOutput
     private let index: Int
     private let buffer: UnsafeMutableRawBufferPointer
-    private var filled = 0
-    /// Bytes of the tensor that lie before the buffer.
+    /// Where the bytes in the buffer begin and end.
+    private var start: Int
+    private var filled: Int
+    /// Bytes of the tensor that were written.
     private var offset: Int
     private(set) var rounding = Rounding()
 
@@ -23,7 +29,9 @@ struct TensorSink: ~Copyable {
         self.output = output
         self.index = index
         offset = start * (task.dtype.bits / 8)
-        buffer = .allocate(byteCount: TensorSink.capacity, alignment: 64)
+        self.start = output.placeInBlock(tensor: index, at: offset)
+        filled = self.start
+        buffer = .allocate(byteCount: TensorSink.capacity, alignment: ResumableOutput.block)
     }
 
     deinit { buffer.deallocate() }
@@ -64,16 +72,39 @@ struct TensorSink: ~Copyable {
         }
     }
 
+    /// Bytes as they are.
+    mutating func append(_ bytes: UnsafeRawBufferPointer) throws {
+        var done = 0
+        while done < bytes.count {
+            let count = min(bytes.count - done, buffer.count - filled)
+            UnsafeMutableRawBufferPointer(rebasing: buffer[filled...]).copyMemory(
+                from: UnsafeRawBufferPointer(rebasing: bytes[done..<done + count]))
+            try advance(count)
+            done += count
+        }
+    }
+
     private mutating func advance(_ bytes: Int) throws {
         filled += bytes
-        if buffer.count - filled < 8 { try flush() }
+        guard buffer.count - filled < 8 else { return }
+        let end = filled / ResumableOutput.block * ResumableOutput.block
+        try write(upTo: end)
+        let rest = filled - end
+        buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[end..<filled]))
+        start = 0
+        filled = rest
     }
 
     /// Writes what is left.
     mutating func flush() throws {
-        try output.write(UnsafeRawBufferPointer(rebasing: buffer[..<filled]), tensor: index, at: offset)
-        offset += filled
-        filled = 0
+        try write(upTo: filled)
+        start = output.placeInBlock(tensor: index, at: offset)
+        filled = start
+    }
+
+    private mutating func write(upTo end: Int) throws {
+        try output.write(UnsafeRawBufferPointer(rebasing: buffer[start..<end]), tensor: index, at: offset)
+        offset += end - start
     }
 }
 

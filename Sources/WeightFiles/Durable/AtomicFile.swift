@@ -57,13 +57,11 @@ public final class AtomicFile: Sendable {
         self.overwrite = overwrite
         self.durability = durability
         self.expectedSize = expectedSize
-        temporaryPath = DurableFiles.temporarySibling(of: path)
         state = Mutex(State())
         if !overwrite, DurableFiles.exists(path) {
             throw Failure(.outputExists, "it exists already", path: path, hint: SystemError.overwriteHint)
         }
-        descriptor = open(temporaryPath, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
-        guard descriptor >= 0 else { throw SystemError.failure("create the file", path: path) }
+        (temporaryPath, descriptor) = try AtomicFile.create(for: path, mode)
         UnfinishedPaths.shared.add(temporaryPath)
         FaultPoint.pass("open")
         if let expectedSize, expectedSize > 0 { try reserve(expectedSize) }
@@ -165,6 +163,16 @@ public final class AtomicFile: Sendable {
         let file = try AtomicFile(path: path, overwrite: overwrite, expectedSize: bytes.count)
         try file.append(bytes)
         try file.commit()
+    }
+
+    private static func create(for path: String, _ mode: mode_t) throws -> (path: String, descriptor: Int32) {
+        while true {
+            let temporary = DurableFiles.temporarySibling(of: path)
+            let descriptor = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
+            guard descriptor >= 0 else { throw SystemError.failure("create the file", path: path) }
+            if AbandonedOutput.claim(descriptor, path: temporary) { return (temporary, descriptor) }
+            close(descriptor)
+        }
     }
 
     private func reserve(_ size: Int) throws {

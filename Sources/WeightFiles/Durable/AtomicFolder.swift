@@ -6,7 +6,8 @@ import Synchronization
 /// A folder that appears complete or not at all.
 ///
 /// It is built under a hidden sibling name; write files below `temporaryPath` by any means, then `commit`. Missing
-/// folders above `path` are created. An empty folder at `path` counts as nothing there.
+/// folders above `path` are created. An empty folder at `path` counts as nothing there. What killed processes left
+/// behind for the same path is removed.
 public final class AtomicFolder: Sendable {
     public let path: String
     /// The folder to fill.
@@ -23,12 +24,12 @@ public final class AtomicFolder: Sendable {
         let parts = PathParts(path)
         self.path = parts.folder == "." ? parts.name : (parts.folder == "/" ? "/" : parts.folder + "/") + parts.name
         self.overwrite = overwrite
-        temporaryPath = DurableFiles.temporarySibling(of: self.path)
         if DurableFiles.exists(self.path), !AtomicFolder.isEmptyFolder(self.path), !overwrite {
             throw Failure(.outputExists, "it exists already", path: path, hint: SystemError.overwriteHint)
         }
         try DurableFiles.createFolders(parts.folder)
-        guard mkdir(temporaryPath, 0o755) == 0 else { throw SystemError.failure("create the folder", path: path) }
+        AbandonedOutput.remove(for: self.path)
+        temporaryPath = try AtomicFolder.create(for: self.path)
         UnfinishedPaths.shared.add(temporaryPath)
         FaultPoint.pass("mkdir")
     }
@@ -41,6 +42,14 @@ public final class AtomicFolder: Sendable {
     }
 
     deinit { abandon() }
+
+    private static func create(for path: String) throws -> String {
+        while true {
+            let temporary = DurableFiles.temporarySibling(of: path)
+            guard mkdir(temporary, 0o755) == 0 else { throw SystemError.failure("create the folder", path: path) }
+            if FolderClaims.shared.add(temporary) { return temporary }
+        }
+    }
 
     /// The path of `name` inside the temporary folder.
     public func file(_ name: String) -> String { temporaryPath + "/" + name }
@@ -57,6 +66,7 @@ public final class AtomicFolder: Sendable {
                 // `rename` puts a folder in the place of nothing or of an empty folder, and of nothing else.
                 try DurableFiles.move(from: temporaryPath, replacing: path)
                 isOpen.withLock { $0 = false }
+                FolderClaims.shared.move(from: temporaryPath, to: path)
                 UnfinishedPaths.shared.remove(temporaryPath)
             }
         } catch {
@@ -74,6 +84,7 @@ public final class AtomicFolder: Sendable {
         }
         guard wasOpen else { return }
         try? FileManager.default.removeItem(atPath: temporaryPath)
+        FolderClaims.shared.remove(temporaryPath)
         UnfinishedPaths.shared.remove(temporaryPath)
     }
 

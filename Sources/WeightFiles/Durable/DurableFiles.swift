@@ -75,10 +75,11 @@ public enum DurableFiles {
     /// A hidden sibling of `path` for unfinished output: `.<name>.lorabank-<uuid>`.
     static func temporarySibling(of path: String) -> String {
         let parts = PathParts(path)
-        // A component holds 255 bytes at most; the name is there for people only.
-        let name = String(decoding: parts.name.utf8.prefix(180), as: UTF8.self)
-        return "\(parts.folder)/.\(name).lorabank-\(UUID().uuidString.lowercased())"
+        return "\(parts.folder)/.\(stemName(parts.name)).lorabank-\(UUID().uuidString.lowercased())"
     }
+
+    /// A target's name as its temporary siblings carry it: a component holds 255 bytes at most.
+    static func stemName(_ name: String) -> String { String(decoding: name.utf8.prefix(180), as: UTF8.self) }
 
     /// True when something, even a dangling link, has this name.
     static func exists(_ path: String) -> Bool {

@@ -25,9 +25,10 @@ public final class ResumableOutput: Sendable {
     public struct File: Sendable, Hashable {
         /// Plain name inside the folder; the name of a single file is that of the path.
         public var name: String
-        public var size: Int
+        /// nil for a file that grows as it is written.
+        public var size: Int?
 
-        public init(name: String, size: Int) {
+        public init(name: String, size: Int?) {
             self.name = name
             self.size = size
         }
@@ -42,7 +43,7 @@ public final class ResumableOutput: Sendable {
     private let overwrite: Bool
     private let journalPath: String
     private let journal: Int32
-    private let descriptors: [Int32]
+    private let files: [OutputFile]
     private let state: Mutex<State>
 
     private struct State {
@@ -51,6 +52,10 @@ public final class ResumableOutput: Sendable {
         var unsynced = 0
         var isSyncing = false
     }
+
+    /// Bytes of a block on the disk: pieces that lie in memory as they will lie in the file, modulo this, are written
+    /// without being copied first.
+    public static let block = OutputFile.block
 
     /// Bytes after which the items so far are synchronised to the disk.
     private static let syncInterval = 4 << 30
@@ -75,9 +80,10 @@ public final class ResumableOutput: Sendable {
         self.temporaryPath = temporaryPath
         journalPath = temporaryPath + ".journal"
         journal = try ResumableOutput.openJournal(journalPath, target: path)
-        var opened: [Int32] = []
+        var opened: [OutputFile] = []
         do {
             ResumableOutput.removeAbandoned(in: parts.folder, stem: stem, except: journalPath)
+            AbandonedOutput.remove(for: path)
             let names = files.map { form == .file ? temporaryPath : temporaryPath + "/" + $0.name }
             let header = "lorabank-journal/1 \(digest.hex) \(ResumableOutput.boot)"
             var lines: [(item: Int, text: String)] = []
@@ -96,10 +102,9 @@ public final class ResumableOutput: Sendable {
             }
             try ResumableOutput.rewrite(journal, header: header, lines: lines, path: journalPath)
             finished = Dictionary(lines.map { ($0.item, $0.text) }) { _, last in last }
-            descriptors = opened
+            self.files = opened
             state = Mutex(State(lines: lines.count))
         } catch {
-            for descriptor in opened { close(descriptor) }
             unlink(journalPath)
             close(journal)
             try? FileManager.default.removeItem(atPath: temporaryPath)
@@ -107,28 +112,28 @@ public final class ResumableOutput: Sendable {
         }
     }
 
-    deinit {
-        for descriptor in descriptors { close(descriptor) }
-        close(journal)
-    }
+    deinit { close(journal) }
 
     // MARK: Writing
 
     /// Writes `bytes` at `offset` of a file. Safe from any thread.
     public func write(_ bytes: UnsafeRawBufferPointer, file: Int, at offset: Int) throws {
-        guard let base = bytes.baseAddress else { return }
+        let error = files[file].write(bytes, at: offset)
+        guard error == 0 else { throw SystemError.failure("write", path: path, error: error, needed: bytes.count) }
+    }
+
+    /// Reads back what was written.
+    ///
+    /// - Throws: `io.failed` for bytes that are not there.
+    public func read(into target: UnsafeMutableRawBufferPointer, file: Int, at offset: Int) throws {
         var done = 0
-        while done < bytes.count {
-            let fails = FaultPoint.failsWrite()
-            let count =
-                fails
-                ? -1 : pwrite(descriptors[file], base + done, min(bytes.count - done, 1 << 30), off_t(offset + done))
-            if count <= 0 {
-                let error = fails || count == 0 ? ENOSPC : errno
-                if error == EINTR { continue }
-                throw SystemError.failure("write", path: path, error: error, needed: bytes.count)
+        while done < target.count {
+            let rest = UnsafeMutableRawBufferPointer(rebasing: target[done...])
+            let count = pread(files[file].descriptor, rest.baseAddress, rest.count, off_t(offset + done))
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                throw SystemError.failure("read back", path: path, error: count == 0 ? EIO : errno)
             }
-            FaultPoint.pass("pwrite")
             done += count
         }
     }
@@ -150,7 +155,7 @@ public final class ResumableOutput: Sendable {
         }
         FaultPoint.pass("journal")
         guard let sync else { return }
-        for descriptor in descriptors { fdatasync(descriptor) }
+        for file in files { fdatasync(file.descriptor) }
         try state.withLock { state in
             try append("synced \(sync)\n")
             fdatasync(journal)
@@ -172,7 +177,7 @@ public final class ResumableOutput: Sendable {
     ///   then.
     public func commit() throws {
         do {
-            for descriptor in descriptors where fsync(descriptor) != 0 {
+            for file in files where fsync(file.descriptor) != 0 {
                 throw SystemError.failure("synchronise", path: path)
             }
             FaultPoint.pass("fsync")
@@ -207,9 +212,7 @@ public final class ResumableOutput: Sendable {
     // MARK: Beginning
 
     /// `.<name>.lorabank-`, to which the digest is added.
-    private static func stem(_ parts: PathParts) -> String {
-        ".\(String(decoding: parts.name.utf8.prefix(180), as: UTF8.self)).lorabank-"
-    }
+    private static func stem(_ parts: PathParts) -> String { ".\(DurableFiles.stemName(parts.name)).lorabank-" }
 
     private static func openJournal(_ path: String, target: String) throws -> Int32 {
         let journal = Foundation.open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0o644)
@@ -241,28 +244,28 @@ public final class ResumableOutput: Sendable {
         zip(names, files).allSatisfy { name, file in
             var status = stat()
             return lstat(name, &status) == 0 && status.st_mode & 0o170000 == 0o100000
-                && Int(status.st_size) == file.size
+                && (file.size == nil || Int(status.st_size) == file.size)
         }
     }
 
-    private static func open(_ path: String, size: Int, isNew: Bool, target: String) throws -> Int32 {
+    private static func open(_ path: String, size: Int?, isNew: Bool, target: String) throws -> OutputFile {
         let flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | (isNew ? O_CREAT | O_EXCL : 0)
         let descriptor = Foundation.open(path, flags, 0o644)
         guard descriptor >= 0 else { throw SystemError.failure("create the file", path: target) }
         FaultPoint.pass("open")
-        guard isNew, size > 0 else { return descriptor }
+        let file = OutputFile(descriptor, size: size ?? 0)
+        guard isNew, let size, size > 0 else { return file }
         let fails = FaultPoint.failsWrite()
         if fails || fallocate(descriptor, 0, 0, off_t(size)) != 0 {
             let error = fails ? ENOSPC : errno
             // A file system that cannot reserve gets a file of the right length instead.
             let isFull = [ENOSPC, EDQUOT, EFBIG].contains(error)
             guard !isFull, ftruncate(descriptor, off_t(size)) == 0 else {
-                close(descriptor)
                 throw SystemError.failure("reserve the file's space", path: target, error: error, needed: size)
             }
         }
         FaultPoint.pass("fallocate")
-        return descriptor
+        return file
     }
 
     // MARK: The journal
