@@ -82,8 +82,6 @@ import WeightFiles
             #expect(try result(scratch, out) == wanted, "other bytes after point \(point)")
         }
         #expect(killed >= 2, "the kills came too late to mean anything")
-        // An extraction begins again; what a kill left of it stands beside the target until somebody removes it.
-        guard command[0] != "extract" else { return }
         #expect(resumed > 0, "nothing was taken over from a killed run")
         let left = try FileManager.default.contentsOfDirectory(atPath: scratch.folder).filter {
             $0.contains(".lorabank-")

@@ -18,7 +18,8 @@ import Testing
             // A number every 512 bytes: no block and no piece looks like another.
             for place in stride(from: 0, to: size, by: 512) {
                 bytes.storeBytes(
-                    of: UInt64(place) &* 0x9E37_79B9_7F4A_7C15, toByteOffset: place + place / 512 % 500, as: UInt64.self)
+                    of: UInt64(place) &* 0x9E37_79B9_7F4A_7C15, toByteOffset: place + place / 512 % 500, as: UInt64.self
+                )
             }
         }
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 5 << 20, alignment: block)

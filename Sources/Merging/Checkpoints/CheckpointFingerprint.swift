@@ -51,6 +51,15 @@ struct CheckpointFingerprint {
         digest = hasher.finish()
     }
 
+    /// Of an extraction: everything that decides the factors.
+    init(base: Checkpoint, tuned: Checkpoint, options: Extraction.Options) {
+        let parts = [
+            "lorabank-extraction/1 \(options.rank) \(options.memoryLimitBytes) \(options.seed)",
+            CheckpointFingerprint.identity(base.weights), CheckpointFingerprint.identity(tuned.weights),
+        ]
+        digest = SHA256Digest.of(parts.joined(separator: "\0"))
+    }
+
     private static func text(_ values: [String: ParameterValue]) -> String {
         values.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
     }

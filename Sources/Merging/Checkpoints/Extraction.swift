@@ -8,7 +8,8 @@ import WeightFiles
 /// Makes an adapter of a tuned checkpoint: the difference to its base, matrix by matrix in low rank.
 ///
 /// Matrices up to 2048 on their smaller side are decomposed exactly, larger ones by a randomised SVD; the record tells
-/// how much energy every module lost. Changed tensors that are no matrices become `modules_to_save` and biases.
+/// how much energy every module lost. Changed tensors that are no matrices become `modules_to_save` and biases. A run that
+/// is interrupted leaves the factors it has found; the same run later goes on there and gives the same bytes.
 public struct Extraction: Sendable {
     public struct Options: Sendable {
         /// `fixed`, `energy`, `tail`, or `keep` for all of it.
@@ -57,50 +58,62 @@ public struct Extraction: Sendable {
             throw Failure(
                 .adapterEmpty, "the tuned weights are those of the base: nothing to extract", path: tuned.path)
         }
-        let spool = Spool(folder: writer.scratchFolder, memoryLimit: options.memoryLimitBytes / 8)
+        let log = try ExtractionLog(
+            beside: destination.path, digest: CheckpointFingerprint(base: base, tuned: tuned, options: options).digest,
+            sizes: changes.matrices.map { $0.rows + $0.columns })
         progress.begin("extracting", total: Int64(changes.matrices.count), unit: "modules")
         defer { progress.end() }
-        let found = try decompose(changes.matrices, spool, progress)
+        let written: (found: [ExtractionLog.Found], errors: [Double], bytes: Int)
+        do {
+            written = try write(changes, log, writer, progress)
+        } catch let cancellation as CancellationError {
+            throw cancellation
+        } catch {
+            log.remove()
+            throw error
+        }
+        log.remove()
+        let elapsed = (clock.now - start).components
+        var warnings = changes.warnings
+        if !log.finished.isEmpty {
+            warnings.append(
+                "\(log.finished.count) of \(changes.matrices.count) modules were there from an interrupted run")
+        }
+        return MergeRecord(
+            modules: records(changes.matrices, written.found, written.errors), savedTensors: changes.saved.map(\.name),
+            dtype: dtype(changes), weightsPath: writer.weightsPath, bytes: written.bytes, replacedEntries: 0,
+            warnings: warnings, seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+    }
+
+    private func write(
+        _ changes: TunedChanges, _ log: ExtractionLog, _ writer: AdapterWriting,
+        _ progress: any Diagnostics.ProgressReporting
+    ) throws -> (found: [ExtractionLog.Found], errors: [Double], bytes: Int) {
+        let found = try decompose(changes.matrices, log, progress)
         let dtype = dtype(changes)
         let sink = try writer.open(
             layout(changes, found, dtype), base: BaseIdentity(name: options.baseName), source: nil)
         for (index, saved) in changes.saved.enumerated() { try sink.write(saved.tensor.bytes, as: .saved(index)) }
-        let errors = try write(changes.matrices, found, dtype, spool, sink)
+        let errors = try write(changes.matrices, found, dtype, log, sink)
         if workers.isCancelled() { throw CancellationError() }
-        let bytes = try sink.commit()
-        let elapsed = (clock.now - start).components
-        return MergeRecord(
-            modules: records(changes.matrices, found, errors), savedTensors: changes.saved.map(\.name), dtype: dtype,
-            weightsPath: writer.weightsPath, bytes: bytes, replacedEntries: 0, warnings: changes.warnings,
-            seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+        return (found, errors, try sink.commit())
     }
 
     // MARK: Decomposing
 
-    private struct Found: Sendable {
-        var factors: Spool.Handle
-        var rank: Int
-        var discardedEnergy: Double
-        var frobenius: Double
-        var isRandomised: Bool
-    }
-
     private func decompose(
-        _ matrices: [TunedMatrix], _ spool: Spool, _ progress: any Diagnostics.ProgressReporting
-    ) throws -> [Found] {
+        _ matrices: [TunedMatrix], _ log: ExtractionLog, _ progress: any Diagnostics.ProgressReporting
+    ) throws -> [ExtractionLog.Found] {
         let budget = MemoryBudget(limit: options.memoryLimitBytes)
-        let results = OrderedResults<Found>(count: matrices.count)
+        let results = OrderedResults<ExtractionLog.Found>(count: matrices.count)
         try workers.run(matrices.count) { index in
             let matrix = matrices[index]
+            defer { progress.advance(by: 1) }
+            if let known = log.finished[index] { return results.set(known, at: index) }
             let result = try compress(matrix, budget)
             guard result.choice.rank > 0 else { throw matrix.nothing }
-            results.set(
-                Found(
-                    factors: try spool.store(result.a.elements, result.b.elements), rank: result.choice.rank,
-                    discardedEnergy: result.choice.discardedEnergy, frobenius: result.frobenius,
-                    isRandomised: result.isRandomised), at: index)
+            results.set(try log.store(index, result), at: index)
             matrix.releasePages()
-            progress.advance(by: 1)
         }
         return results.all
     }
@@ -129,7 +142,7 @@ public struct Extraction: Sendable {
         }
     }
 
-    private func layout(_ changes: TunedChanges, _ found: [Found], _ dtype: DType) -> PEFTLayout {
+    private func layout(_ changes: TunedChanges, _ found: [ExtractionLog.Found], _ dtype: DType) -> PEFTLayout {
         PEFTLayout(
             modules: zip(changes.matrices, found).map { matrix, found in
                 PEFTModule(
@@ -142,19 +155,13 @@ public struct Extraction: Sendable {
     }
 
     private func write(
-        _ matrices: [TunedMatrix], _ found: [Found], _ dtype: DType, _ spool: Spool, _ sink: AdapterWriting.Sink
+        _ matrices: [TunedMatrix], _ found: [ExtractionLog.Found], _ dtype: DType, _ log: ExtractionLog,
+        _ sink: AdapterWriting.Sink
     ) throws -> [Double] {
         let errors = OrderedResults<Double>(count: matrices.count)
         try workers.run(matrices.count) { index in
-            let (matrix, found) = (matrices[index], found[index])
-            let rank = found.rank
-            var a = Matrix<Float>(
-                rows: rank, columns: matrix.columns,
-                elements: try spool.readArray(found.factors, at: 0, count: rank * matrix.columns, of: Float.self))
-            var b = Matrix<Float>(
-                rows: matrix.rows, columns: rank,
-                elements: try spool.readArray(
-                    found.factors, at: 4 * rank * matrix.columns, count: matrix.rows * rank, of: Float.self))
+            let matrix = matrices[index]
+            var (a, b) = try log.factors(found[index], rows: matrix.rows, columns: matrix.columns)
             if matrix.kind == .embedding { (a, b) = (b.transposed(), a.transposed()) }
             let first = try encoded(a, dtype, matrix)
             let second = try encoded(b, dtype, matrix)
@@ -181,7 +188,7 @@ public struct Extraction: Sendable {
     }
 
     private func records(
-        _ matrices: [TunedMatrix], _ found: [Found], _ errors: [Double]
+        _ matrices: [TunedMatrix], _ found: [ExtractionLog.Found], _ errors: [Double]
     ) -> [MergeRecord.Module] {
         matrices.indices.map { index in
             MergeRecord.Module(

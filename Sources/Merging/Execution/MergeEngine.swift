@@ -9,6 +9,12 @@ public enum MergeDestination: Sendable, Hashable {
     case folder(String)
     /// One safetensors file without a configuration.
     case file(String)
+
+    var path: String {
+        switch self {
+        case .folder(let path), .file(let path): path
+        }
+    }
 }
 
 /// Carries out the plan of one stage.

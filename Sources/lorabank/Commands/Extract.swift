@@ -9,7 +9,8 @@ struct Extract: BankCommand {
         discussion: """
             --rank takes a number, energy:0.99 (smallest rank that keeps this share of each matrix's energy), tail:0.1 \
             (relative error at most this) or keep. Matrices up to 2048 are decomposed exactly, larger ones by a randomised \
-            method. Changed norms go to modules_to_save, changed biases beside them; what an adapter cannot hold is named.
+            method. Changed norms go to modules_to_save, changed biases beside them; what an adapter cannot hold is named. \
+            An interrupted run to a path goes on where it stopped when it is started again.
             """)
     static let examples = [
         "lorabank extract --base models/base --tuned models/tuned --rank 16 --to adapters/tuned",

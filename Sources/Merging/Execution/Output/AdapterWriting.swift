@@ -16,7 +16,9 @@ struct AdapterWriting: Sendable {
         self.overwrite = overwrite
         switch destination {
         case .folder(let path): folder = try AtomicFolder(path: path, overwrite: overwrite)
-        case .file: folder = nil
+        case .file(let path):
+            AbandonedOutput.remove(for: path)
+            folder = nil
         }
     }
 
