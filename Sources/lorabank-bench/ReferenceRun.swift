@@ -22,7 +22,7 @@ struct ReferenceRun {
 
     /// Every input byte is read once, as many bytes as the result has are written and synchronised.
     private func moveBytes() throws {
-        let file = try AtomicFile(path: target, overwrite: true, expectedSize: outputBytes)
+        let file = try AtomicFile(path: target, overwrite: true, expectedSize: outputBytes, bypassingCache: true)
         let maps = try inputs.map { try MappedFile(path: $0) }
         let total = maps.reduce(0) { $0 + $1.bytes.count }
         let step = 4 << 20

@@ -1,6 +1,7 @@
 import Diagnostics
 import Foundation
 import LinearAlgebra
+import Tensors
 
 // lorabank-bench METHOD [options]: times a merge of made-up adapters beside a reference run of the same bytes and
 // products, and prints one JSON document. lorabank-bench networks: passes and training steps of networks.
@@ -13,6 +14,7 @@ if !BLASKernels.wereAdopted, getenv("OPENBLAS_CORETYPE") != nil || getenv("OPENB
     execv("/proc/self/exe", CommandLine.unsafeArgv)
 }
 BLASKernels.adoptBest()
+FreedMemory.keep()
 
 do {
     let arguments = Array(CommandLine.arguments.dropFirst())

@@ -7,6 +7,7 @@
 import ArgumentParser
 import CVector
 import LinearAlgebra
+import Tensors
 
 @main
 enum Launch {
@@ -19,6 +20,7 @@ enum Launch {
             Program.end(10)
         }
         BLASKernels.adoptBest()
+        FreedMemory.keep()
         Program.run(Array(CommandLine.arguments.dropFirst()))
     }
 }

@@ -34,7 +34,7 @@ import Testing
     /// The entries that the engine itself forms.
     static func entries(_ adapters: [TestAdapter]) throws -> [[[Float]]] {
         try adapters.map { adapter in
-            try adapter.modules.map { module in
+            adapter.modules.map { module in
                 func floats(_ x: Dense) -> Matrix<Float> {
                     Matrix(rows: x.rows, columns: x.columns, elements: x.values.map(Float.init))
                 }

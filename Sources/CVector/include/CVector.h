@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "BFloat16Product.h"
+#include "FreedMemory.h"
 #include "Gelu.h"
 #include "MagnitudeCount.h"
 #include "PackedProduct.h"

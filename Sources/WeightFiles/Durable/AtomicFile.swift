@@ -32,6 +32,7 @@ public final class AtomicFile: Sendable {
     private let durability: Durability
     private let expectedSize: Int?
     private let descriptor: Int32
+    private let file: OutputFile
     private let state: Mutex<State>
 
     private struct State {
@@ -47,10 +48,12 @@ public final class AtomicFile: Sendable {
     ///     full disk shows before the work.
     ///   - mode: permissions, less the process's umask.
     ///   - durability: how much `commit` waits for.
+    ///   - bypassingCache: large pieces of a large file of expected size go to the disk directly; for results that are
+    ///     written once and not read again at once.
     /// - Throws: `output.exists`, `io.no_space`, `io.not_found` for a missing folder, `io.failed`.
     public init(
         path: String, overwrite: Bool = false, expectedSize: Int? = nil, mode: mode_t = 0o644,
-        durability: Durability = .full
+        durability: Durability = .full, bypassingCache: Bool = false
     ) throws {
         AtomicFile.ignoreFileSizeSignal
         self.path = path
@@ -62,15 +65,13 @@ public final class AtomicFile: Sendable {
             throw Failure(.outputExists, "it exists already", path: path, hint: SystemError.overwriteHint)
         }
         (temporaryPath, descriptor) = try AtomicFile.create(for: path, mode)
+        file = OutputFile(descriptor, size: bypassingCache ? expectedSize ?? 0 : 0)
         UnfinishedPaths.shared.add(temporaryPath)
         FaultPoint.pass("open")
         if let expectedSize, expectedSize > 0 { try reserve(expectedSize) }
     }
 
-    deinit {
-        abandon()
-        if descriptor >= 0 { close(descriptor) }
-    }
+    deinit { abandon() }
 
     /// Writes behind everything that `append` wrote before.
     public func append(_ bytes: UnsafeRawBufferPointer) throws {
@@ -85,22 +86,9 @@ public final class AtomicFile: Sendable {
 
     /// Writes `bytes` at `offset` bytes from the beginning. Does not move the place where `append` writes.
     public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws {
-        guard let base = bytes.baseAddress else { return }
-        var done = 0
-        while done < bytes.count {
-            let fails = FaultPoint.failsWrite()
-            let count =
-                fails ? -1 : pwrite(descriptor, base + done, min(bytes.count - done, 1 << 30), off_t(offset + done))
-            if count < 0 {
-                let error = fails ? ENOSPC : errno
-                if error == EINTR { continue }
-                throw SystemError.failure("write", path: path, error: error, needed: expectedSize ?? bytes.count)
-            }
-            guard count > 0 else {
-                throw SystemError.failure("write", path: path, error: ENOSPC, needed: expectedSize ?? bytes.count)
-            }
-            FaultPoint.pass("pwrite")
-            done += count
+        let error = file.write(bytes, at: offset)
+        guard error == 0 else {
+            throw SystemError.failure("write", path: path, error: error, needed: expectedSize ?? bytes.count)
         }
     }
 

@@ -21,10 +21,14 @@ public final class SafetensorsWriter: Sendable {
 
     /// Creates the temporary file and writes the header.
     ///
+    /// - Parameter bypassingCache: for a large file that is not read again at once (see `AtomicFile`).
     /// - Throws: `output.exists`, `io.no_space` (with the bytes needed and free), `io.*`.
-    public init(path: String, layout: SafetensorsLayout, overwrite: Bool = false) throws {
+    public init(
+        path: String, layout: SafetensorsLayout, overwrite: Bool = false, bypassingCache: Bool = false
+    ) throws {
         self.layout = layout
-        file = try AtomicFile(path: path, overwrite: overwrite, expectedSize: layout.fileSize)
+        file = try AtomicFile(
+            path: path, overwrite: overwrite, expectedSize: layout.fileSize, bypassingCache: bypassingCache)
         written = Mutex([Int](repeating: 0, count: layout.entries.count))
         try file.append(layout.header)
     }

@@ -43,7 +43,7 @@ struct AdapterWriting: Sendable {
         let path = folder?.file(PEFTWriter.weightsName) ?? weightsPath
         let writer = try SafetensorsWriter(
             path: path, layout: try SafetensorsLayout(declarations, metadata: PEFTWriter.metadata),
-            overwrite: overwrite)
+            overwrite: overwrite, bypassingCache: true)
         if let folder {
             let configuration = PEFTWriter.configuration(for: layout, base: base, source: source?.configuration)
             try AtomicFile.write(
