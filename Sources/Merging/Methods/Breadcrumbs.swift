@@ -31,7 +31,7 @@ extension MergeMethod {
             parameters: [
                 .weight, .lambda(), .density(default: 0.9, summary: "share of entries that is kept"),
                 .gamma(default: 0.01),
-            ] + extra, cost: "three passes over all m·n entries, then recompression")
+            ] + extra, cost: "two passes over all m·n entries, then recompression")
     }
 }
 

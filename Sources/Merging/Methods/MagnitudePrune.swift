@@ -10,7 +10,7 @@ extension MergeMethod {
                 .density(default: 0.2, summary: "share of entries that is kept"),
                 .trimScope, .tieBreak,
             ],
-            cost: "three passes over all m·n entries, then recompression"),
+            cost: "two passes over all m·n entries, then recompression"),
         .elements { context in
             let lambda = try context.number("lambda")
             return ElementRule(

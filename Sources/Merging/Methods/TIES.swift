@@ -24,7 +24,7 @@ extension MergeMethod {
                     "reduce", .choice(SignElection.Reduction.allCases.map(\.rawValue)), default: .text("mean"),
                     summary: "what becomes of the entries that agree"),
             ],
-            cost: "three passes over all m·n entries, then recompression"),
+            cost: "two passes over all m·n entries, then recompression"),
         .elements { context in
             let trim = try MagnitudeTrim(
                 context, densities: context.densities(), scope: context.word("trim_scope"),

@@ -3,7 +3,7 @@ extension MergeMethod {
     static let mergekitTies = sparse(
         id: "ties", title: "mergekit ties",
         summary: "TIES with election on weighted updates and division by the agreeing weights.", normalize: true,
-        parameters: [.mergekitDensity], cost: "three passes over all m·n entries"
+        parameters: [.mergekitDensity], cost: "two passes over all m·n entries"
     ) { context in
         let trim = try MagnitudeTrim(
             context, densities: context.densities(), scope: .tensor, tieBreak: .exact, rounding: .truncateToOne)
@@ -27,13 +27,13 @@ extension MergeMethod {
     static let mergekitBreadcrumbs = sparse(
         id: "breadcrumbs", title: "mergekit breadcrumbs", summary: "Drops outliers at both ends; weighted sum.",
         normalize: false, parameters: [.mergekitDensity, .gamma(default: 0.01)],
-        cost: "three passes over all m·n entries"
+        cost: "two passes over all m·n entries"
     ) { context in ElementRule(try context.outliers(), coefficients: try context.mergekitCoefficients()) }
 
     static let mergekitBreadcrumbsTies = sparse(
         id: "breadcrumbs_ties", title: "mergekit breadcrumbs_ties",
         summary: "Drops outliers at both ends; sign consensus.", normalize: false,
-        parameters: [.mergekitDensity, .gamma(default: 0.01)], cost: "three passes over all m·n entries"
+        parameters: [.mergekitDensity, .gamma(default: 0.01)], cost: "two passes over all m·n entries"
     ) { context in ElementRule(try context.outliers(), election: try context.mergekitElection()) }
 
     static let mergekitDella = sparse(

@@ -22,7 +22,7 @@ extension MergeMethod {
         id: "magnitude_prune_svd", title: "PEFT magnitude_prune_svd",
         summary: "Prunes the dense updates to their largest entries, adds them, then a truncated SVD.",
         exactness: .elementwise, parameters: [.peftDensity, .svdRank, .svdClamp],
-        cost: "three passes over all m·n entries, then a truncated SVD",
+        cost: "two passes over all m·n entries, then a truncated SVD",
         rule: .elements { context in
             ElementRule(try context.peftTrim(), coefficients: context.denseWeights)
         }, output: peftSVDOutput)

@@ -19,6 +19,6 @@ extension MergeMethod {
     static let peftTiesSVD = MergeMethod.peft(
         id: "ties_svd", title: "PEFT ties_svd", summary: "TIES on the dense updates, then a truncated SVD.",
         exactness: .elementwise, parameters: [.peftDensity, .majoritySign, .svdRank, .svdClamp],
-        cost: "three passes over all m·n entries, then a truncated SVD",
+        cost: "two passes over all m·n entries, then a truncated SVD",
         rule: .elements { context in try context.peftTies(context.denseWeights) }, output: peftSVDOutput)
 }
