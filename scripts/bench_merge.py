@@ -252,8 +252,8 @@ def cases(options):
         Case("peft magnitude_prune", "peft", "llama", few, "magnitude_prune",
              "compat: peft\nmerge_method: magnitude_prune\nparameters: { density: 0.2 }\n" + adapter, note=some),
         Case("peft svd", "peft", "square", 1, "svd", "compat: peft\nmerge_method: svd\n" + adapter, 1, "one 4096×4096 module"),
-        Case("peft ties_svd", "peft", "llama", 1, "ties_svd",
-             "compat: peft\nmerge_method: ties_svd\nparameters: { density: 0.2 }\n" + adapter, 1, "one layer, 7 modules"),
+        Case("peft ties_svd", "peft", "square", 1, "ties_svd",
+             "compat: peft\nmerge_method: ties_svd\nparameters: { density: 0.2 }\n" + adapter, 1, "one 4096×4096 module"),
         Case("bake / merge_and_unload", "peft", "llama", options.bake_layers, "bake", None,
              note=f"base of {7 * options.bake_layers} modules"),
     ] + [
