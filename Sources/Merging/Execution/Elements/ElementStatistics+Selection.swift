@@ -82,12 +82,14 @@ extension ElementStatistics {
         _ open: [Selection], _ states: [ElementState], _ wanted: [Key: Int], _ entries: [Key: Int]
     ) throws -> [Key: Limit] {
         let most = works.indices.map { work in open.count { $0.work == work } }.max() ?? 0
-        let room = memoryLimit / 4 / max(1, 4 * most * workers.threads)
+        // Those of the selections, and those that each worker fills.
+        let counters = Set(open.map(\.key)).count + most * workers.threads
+        let room = memoryLimit / 4 / max(1, 4 * counters)
         guard most > 0, let bins = ElementStatistics.windows.first(where: { $0 <= room }) else { return [:] }
         let empty = MagnitudeHistogram.ofUpperBits()
         let sample = try histograms(
             open, states, share: ElementStatistics.sampledShare, empty: Dictionary(open.map { ($0.key, empty) }) { $1 })
-        let around = sample.compactMapValues { $0 }.reduce(into: [Key: MagnitudeHistogram]()) { result, entry in
+        let around = sample.reduce(into: [Key: MagnitudeHistogram]()) { result, entry in
             let share = Double(entry.value.total) / Double(max(1, entries[entry.key] ?? 1))
             let k = max(1, Int((Double(wanted[entry.key] ?? 0) * share).rounded()))
             if let found = entry.value.bin(ofLargest: k) {
