@@ -144,7 +144,8 @@ private struct SuitePlaces {
         let text = reference.value
         let path = text.hasPrefix("/") || suite.folder.isEmpty ? text : suite.folder + "/" + text
         if FileManager.default.fileExists(atPath: path + marker) { return path }
-        if !text.contains("/"), let found = try lookUp(text) { return found }
+        // Runs keep this path and may be resumed from elsewhere; the bank may have been named by a relative one.
+        if !text.contains("/"), let found = try lookUp(text) { return URL(fileURLWithPath: found).path }
         let isName = !text.contains("/") && !FileManager.default.fileExists(atPath: path)
         throw Failure(
             .ioNotFound,
