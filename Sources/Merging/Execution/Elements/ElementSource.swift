@@ -98,26 +98,20 @@ struct ElementSource: Sendable {
     func forEachOperand(
         _ wanted: [Int], share: Int = 1, _ body: (Int, UnsafePointer<Float>, Int) throws -> Void
     ) throws {
+        guard together == nil else {
+            return try forEachBlock(share: share) { _, chunk in
+                for i in wanted { try body(i, chunk.operand(i), chunk.count) }
+            }
+        }
         let height = max(1, blockHeight / share)
-        let size = height * columns
-        let together = together
-        try withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, size * (together == nil ? 1 : operandCount)))
-        {
-            entries in
-            try withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>.self, capacity: operandCount) {
-                pointers in
-                guard let base = entries.baseAddress else { return }
-                for i in 0..<operandCount { pointers[i] = together == nil ? base : base + i * size }
-                for start in stride(from: 0, to: rows, by: blockHeight) {
-                    let range = start..<min(start + height, rows)
-                    let count = range.count * columns
-                    try together?(range, pointers)
-                    for i in wanted {
-                        if together == nil {
-                            fill(updates[i], range, UnsafeMutableBufferPointer(start: base, count: count))
-                        }
-                        try body(i, pointers[i], count)
-                    }
+        try withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, height * columns)) { entries in
+            for start in stride(from: 0, to: rows, by: blockHeight) {
+                let range = start..<min(start + height, rows)
+                let part = UnsafeMutableBufferPointer(rebasing: entries[..<(range.count * columns)])
+                guard let values = part.baseAddress else { return }
+                for i in wanted {
+                    fill(updates[i], range, part)
+                    try body(i, values, part.count)
                 }
             }
         }
